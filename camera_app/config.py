@@ -1,0 +1,461 @@
+"""The configuration: its sections, their defaults, and how a file becomes a checked value.
+
+A part is handed its own section, frozen and checked, and never the whole. A wrong file is
+refused whole, with every problem named, the line it stands on and what was probably meant.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from camera_app.errors import ConfigError, Problem
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+Vertex = tuple[Share, Share]
+Polygon = Annotated[tuple[Vertex, ...], Field(min_length=3, max_length=64)]
+
+# MQTT topics have these as levels beside the names of cameras or labels; see publish/topics.py.
+RESERVED_CAMERA_NAMES = frozenset({"availability", "status", "events"})
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class DataSettings(Section):
+    """Where the camera keeps what it knows."""
+
+    folder: Path = Path("/var/lib/camera-app")
+    """Folder of the database and the snapshots; made if it is absent."""
+
+
+class MqttSettings(Section):
+    """The way to the home hub."""
+
+    enabled: bool = True
+    """Whether to connect to a broker at all. Events are kept either way."""
+    host: Annotated[str, Field(min_length=1)] = "localhost"
+    """Host name or address of the broker."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    """TCP port; 8883 is usual with TLS."""
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    """MQTT version; `auto` tries 5 and falls back to 3.1.1 when the broker refuses it."""
+    base_topic: Annotated[str, Field(pattern=r"^[^#+\s/]+(/[^#+\s/]+)*$")] = "camera_app"
+    """First part of every topic; the device's id follows it."""
+    client_id: str = ""
+    """MQTT client id; empty: `camera_app-` and the device's id. Two clients must not share one."""
+    username: str = ""
+    """User name at the broker; empty: none."""
+    password_file: Path | None = None
+    """File that holds the password, and nothing else but a line end. Never the password itself."""
+    tls: bool = False
+    """Encrypt the connection. On by itself when `ca_file` or a client certificate is given."""
+    ca_file: Path | None = None
+    """Certificates to trust, PEM; absent: those of the system."""
+    client_certificate_file: Path | None = None
+    """Our certificate, PEM, for brokers that ask for one."""
+    client_key_file: Path | None = None
+    """Its private key, PEM."""
+    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
+    """Seconds of silence after which the connection is tested."""
+    window: Annotated[int, Field(ge=1, le=1000)] = 100
+    """How many events may be sent and not yet acknowledged; a broker's smaller limit wins."""
+    now_max_age_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    """A change older than this is told on the `event` topic alone, never on `now`."""
+    status_interval_s: Annotated[float, Field(ge=1, le=3600)] = 30.0
+    """Seconds between two messages on the `status` topic."""
+    snapshots: bool = False
+    """Send the best moment of each event as a JPEG. Off: no picture leaves the device."""
+
+    @property
+    def uses_tls(self) -> bool:
+        return self.tls or self.ca_file is not None or self.client_certificate_file is not None
+
+    @model_validator(mode="after")
+    def _certificate_comes_with_key(self) -> MqttSettings:
+        if (self.client_certificate_file is None) != (self.client_key_file is None):
+            raise ValueError("client_certificate_file and client_key_file go together")
+        return self
+
+
+class InferenceSettings(Section):
+    """What looks at the pictures."""
+
+    model: Annotated[str, Field(min_length=1)] = "yolox_nano_person_256"
+    """Name or folder of a model pack; `camera-app models list` shows the known ones."""
+    cpu_seats: Annotated[int, Field(ge=0, le=64)] = 0
+    """Networks that run on the CPU at a time, one thread each; 0: one a core, at most four."""
+
+
+class MotionSettings(Section):
+    """When a frame needs a network at all."""
+
+    enabled: bool = True
+    """Off: every frame is looked at."""
+    threshold: Annotated[int, Field(ge=1, le=255)] = 12
+    """Difference in brightness (of 255) from the background that counts as change."""
+    min_area_share: Share = 0.0005
+    """Smallest changed part of the picture, as a share of it, that counts as motion."""
+    background_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    """Time in which the background takes over what has stopped moving, in seconds."""
+    recheck_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    """The whole picture is looked at this often, in seconds, even when nothing moves."""
+
+
+class RegionSettings(Section):
+    """Which part of a frame a network is shown."""
+
+    mode: Literal["auto", "whole"] = "auto"
+    """`auto`: crops around what moves and what is tracked, when they show more detail than the
+    whole frame would; `whole`: always the whole frame."""
+    max_per_frame: Annotated[int, Field(ge=1, le=16)] = 3
+    """Most regions of one frame that are looked at."""
+    margin_share: Annotated[float, Field(ge=0.0, le=4.0)] = 0.5
+    """Room left around what moved, as a share of its size."""
+    max_zoom: Annotated[float, Field(ge=1.0, le=8.0)] = 2.0
+    """A crop is never enlarged more than this to fill the network's input."""
+    whole_every_s: Annotated[float, Field(gt=0, le=3600)] = 1.0
+    """While something moves, the whole frame is looked at this often, in seconds."""
+
+
+class TrackingSettings(Section):
+    """How detections become tracks."""
+
+    min_score: Share = 0.1
+    """Detections below this are ignored."""
+    high_score: Share = 0.4
+    """Detections from here on are matched first."""
+    new_track_score: Share = 0.5
+    """A new track starts with a detection of at least this score."""
+    confirm_hits: Annotated[int, Field(ge=1, le=100)] = 3
+    """Detections that make a tentative track a confirmed one."""
+    tentative_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+    """A tentative track that is not seen for this long is forgotten, in seconds."""
+    lost_s: Annotated[float, Field(gt=0, le=600)] = 2.0
+    """A confirmed track that is not seen for this long is over, in seconds."""
+
+
+class EventSettings(Section):
+    """How tracks become events."""
+
+    labels: tuple[str, ...] = ("person",)
+    """Classes that make events; the model's pack lists what it knows. Empty: all."""
+    min_score: Share = 0.5
+    """The median of an object's recent scores must reach this before an event starts."""
+    min_seen_s: Annotated[float, Field(ge=0, le=60)] = 0.3
+    """Time between first and last sight before an event starts, in seconds."""
+    min_area_share: Share = 0.0
+    """Objects that cover less of the picture than this are ignored."""
+    max_area_share: Share = 1.0
+    """Objects that cover more of the picture than this are ignored."""
+    update_interval_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    """While it lasts, an event is told again at least this often, in seconds."""
+    stationary_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    """An object that has not moved for this long is stationary, in seconds."""
+
+
+class ZoneSettings(Section):
+    """A part of the picture with a name."""
+
+    name: Name
+    """Name of the zone, part of MQTT topics."""
+    polygon: Polygon
+    """Corners as shares of width and height, [[0.0, 0.5], …], at least three."""
+    labels: tuple[str, ...] = ()
+    """Classes that count in this zone; empty: all."""
+    inertia_s: Annotated[float, Field(ge=0, le=60)] = 0.3
+    """Time an object's foot must stand in the zone before it counts, in seconds."""
+
+    @field_validator("polygon")
+    @classmethod
+    def _has_area(cls, polygon: tuple[Vertex, ...]) -> tuple[Vertex, ...]:
+        if len(set(polygon)) < 3 or abs(signed_area(polygon)) < 1e-6:
+            raise ValueError("polygon has no area")
+        return polygon
+
+
+class MaskSettings(Section):
+    """A part of the picture that nobody may ever see."""
+
+    polygon: Polygon
+    """Corners as shares of width and height; what is inside is painted over at the source."""
+
+
+class SnapshotSettings(Section):
+    """Stills of the best moment of each event, kept on this device."""
+
+    enabled: bool = True
+    """Whether to keep them."""
+    quality: Annotated[int, Field(ge=10, le=100)] = 85
+    """JPEG quality."""
+    max_megabytes: Annotated[int, Field(ge=1)] = 500
+    """Space for snapshots; the oldest go first."""
+    max_days: Annotated[float, Field(gt=0)] = 30.0
+    """Age at which a snapshot goes."""
+
+
+class RetentionSettings(Section):
+    """How long events are kept."""
+
+    max_days: Annotated[float, Field(gt=0)] = 90.0
+    """Age at which an event goes. One that was not told yet goes last of all."""
+    max_events: Annotated[int, Field(ge=100)] = 1_000_000
+    """Most event changes that are kept; the oldest go first."""
+
+
+class CameraSettings(Section):
+    """One camera."""
+
+    source: Annotated[str, Field(min_length=1)]
+    """`rtsp://…`, `http://…`, `v4l2:/dev/video0`, `picamera:0`, `synthetic:`, or a file."""
+    enabled: bool = True
+    """Off: the camera is known but not opened."""
+    password_file: Path | None = None
+    """File with the password that replaces `{password}` in `source`."""
+    width: Annotated[int, Field(ge=64, le=4096)] | None = None
+    """Width to ask of a local camera, in pixels; streams come as they are."""
+    height: Annotated[int, Field(ge=64, le=4096)] | None = None
+    """Height to ask of a local camera, in pixels."""
+    fps: Annotated[float, Field(gt=0, le=120)] = 10.0
+    """Frames a second to look at; a faster source is thinned, evenly."""
+    rtsp_transport: Literal["tcp", "udp"] = "tcp"
+    """How RTSP carries pictures."""
+    deadline_s: Annotated[float, Field(gt=0.2, le=60)] = 5.0
+    """A source that brings no frame for this long is restarted, in seconds."""
+    model: str = ""
+    """Model pack for this camera; empty: that of `[inference]`."""
+    motion: MotionSettings = MotionSettings()
+    """When a frame needs a network."""
+    regions: RegionSettings = RegionSettings()
+    """Which part of it the network is shown."""
+    tracking: TrackingSettings = TrackingSettings()
+    """How detections become tracks."""
+    events: EventSettings = EventSettings()
+    """How tracks become events."""
+    zones: tuple[ZoneSettings, ...] = ()
+    """Parts of the picture with a name."""
+    privacy_masks: tuple[MaskSettings, ...] = ()
+    """Parts of the picture that nobody may see."""
+    snapshots: SnapshotSettings = SnapshotSettings()
+    """Stills of the best moment."""
+
+    @field_validator("zones")
+    @classmethod
+    def _zone_names_differ(cls, zones: tuple[ZoneSettings, ...]) -> tuple[ZoneSettings, ...]:
+        names = [zone.name for zone in zones]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two zones are named {twice[0]}")
+        return zones
+
+
+class LogSettings(Section):
+    """What is written to the log."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least important kind of line that is written."""
+
+
+class Config(Section):
+    """The whole file."""
+
+    device_id: Name = "camera"
+    """Name of this device, part of every MQTT topic; must differ between devices at one broker."""
+    data: DataSettings = DataSettings()
+    """Where things are kept."""
+    mqtt: MqttSettings = MqttSettings()
+    """The way to the hub."""
+    inference: InferenceSettings = InferenceSettings()
+    """What looks at the pictures."""
+    retention: RetentionSettings = RetentionSettings()
+    """How long events are kept."""
+    log: LogSettings = LogSettings()
+    """What is logged."""
+    camera: Annotated[dict[Name, CameraSettings], Field(min_length=1)]
+    """The cameras, by name: `[camera.front]`."""
+
+    @field_validator("camera")
+    @classmethod
+    def _names_are_free(cls, cameras: dict[str, CameraSettings]) -> dict[str, CameraSettings]:
+        taken = sorted(set(cameras) & RESERVED_CAMERA_NAMES)
+        if taken:
+            raise ValueError(f"{taken[0]!r} is a topic of the device itself; choose another name")
+        return cameras
+
+
+def signed_area(polygon: tuple[Vertex, ...]) -> float:
+    """Return twice the area of a polygon, negative if it runs the other way round."""
+    pairs = zip(polygon, (*polygon[1:], polygon[0]), strict=True)
+    return sum(ax * by - bx * ay for (ax, ay), (bx, by) in pairs)
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a configuration file.
+
+    Raises:
+        ConfigError: The file cannot be read, is not TOML, or says something wrong; every problem
+            is in it, with its line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        problem = Problem("file", f"cannot be read: {error}")
+        raise ConfigError([problem], where=str(path)) from error
+    return parse_config(text, where=str(path))
+
+
+def parse_config(text: str, *, where: str = "configuration") -> Config:
+    """Check a configuration given as TOML text; as `load_config`."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([_syntax_problem(str(error))], where=where) from error
+    try:
+        return Config.model_validate(document)
+    except ValidationError as error:
+        lines = key_lines(text)
+        problems = [_problem(details, lines) for details in error.errors(include_url=False)]
+        problems.sort(key=lambda problem: (problem.line or 0, problem.where))
+        raise ConfigError(problems, where=where) from error
+
+
+def _syntax_problem(message: str) -> Problem:
+    found = re.search(r"\(at line (\d+), column \d+\)", message)
+    return Problem("file", f"is not TOML: {message}", int(found[1]) if found else None)
+
+
+def _problem(details: Any, lines: Mapping[str, int]) -> Problem:
+    path: tuple[str | int, ...] = tuple(part for part in details["loc"] if part != "[key]")
+    message = _plain_message(details)
+    suggestion = _suggest(path) if details["type"] == "extra_forbidden" else ""
+    return Problem(dotted(path) or "file", message, _nearest_line(path, lines), suggestion)
+
+
+def _plain_message(details: Any) -> str:
+    kind = details["type"]
+    if kind == "extra_forbidden":
+        return "no such key"
+    if kind == "missing":
+        return "is missing"
+    message = str(details["msg"]).removeprefix("Value error, ")
+    value = details["input"]
+    if isinstance(value, str | int | float | bool):
+        return f"{message[0].lower()}{message[1:]}, got {value!r}"
+    return f"{message[0].lower()}{message[1:]}"
+
+
+def _nearest_line(path: tuple[str | int, ...], lines: Mapping[str, int]) -> int | None:
+    for length in range(len(path), 0, -1):
+        line = lines.get(dotted(path[:length]))
+        if line is not None:
+            return line
+    return None
+
+
+def _suggest(path: tuple[str | int, ...]) -> str:
+    known = _keys_at(path[:-1])
+    close = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known here: {', '.join(known)}" if known else ""
+
+
+def _keys_at(path: tuple[str | int, ...]) -> list[str]:
+    """Return the keys that the section at `path` knows."""
+    schema = Config.model_json_schema()
+    node = schema
+    for part in path:
+        node = _resolve(schema, node)
+        if isinstance(part, int):
+            node = node.get("items", {})
+        else:
+            node = node.get("properties", {}).get(part) or node.get("additionalProperties", {})
+        if not isinstance(node, dict):
+            return []
+    return list(_resolve(schema, node).get("properties", {}))
+
+
+def _resolve(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    reference = node.get("$ref")
+    if reference is None:
+        patterns = node.get("patternProperties")
+        if patterns and "additionalProperties" not in node:
+            return {**node, "additionalProperties": next(iter(patterns.values()))}
+        return node
+    resolved: dict[str, Any] = schema["$defs"][reference.rsplit("/", 1)[1]]
+    return resolved
+
+
+def dotted(path: tuple[str | int, ...]) -> str:
+    """Return a path as an owner writes it: `camera.front.zones[1].polygon`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def key_lines(text: str) -> dict[str, int]:
+    """Return the 1-based line on which each table and key of a TOML text begins.
+
+    Reads headers and keys only; what stands inside an inline table or an array is found under
+    the key that holds it.
+    """
+    lines: dict[str, int] = {}
+    array_sizes: dict[str, int] = {}
+    prefix: tuple[str | int, ...] = ()
+    for number, kind, key in _headers_and_keys(text):
+        parts = _split_key(key)
+        if kind == "array":
+            prefix = _enter(parts[:-1], array_sizes)
+            name = dotted((*prefix, parts[-1]))
+            array_sizes[name] = array_sizes.get(name, -1) + 1
+            prefix = (*prefix, parts[-1], array_sizes[name])
+            lines.setdefault(name, number)
+            lines.setdefault(dotted(prefix), number)
+        elif kind == "table":
+            prefix = _enter(parts, array_sizes)
+            lines.setdefault(dotted(prefix), number)
+        else:
+            lines.setdefault(dotted((*prefix, *parts)), number)
+    return lines
+
+
+_HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?$")
+_KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"))*)\s*=""")
+
+
+def _headers_and_keys(text: str) -> Iterator[tuple[int, str, str]]:
+    depth = 0  # of brackets: inside an array or inline table that spans lines nothing is a key
+    for number, line in enumerate(text.splitlines(), start=1):
+        if depth == 0:
+            header, key = _HEADER.match(line), _KEY.match(line)
+            if header:
+                yield number, "array" if header[1] == "[[" else "table", header[2]
+                continue
+            if key:
+                yield number, "key", key[1]
+        bare = re.sub(r'"[^"]*"|\'[^\']*\'|#.*', "", line)
+        depth = max(0, depth + sum(bare.count(c) for c in "[{") - sum(bare.count(c) for c in "]}"))
+
+
+def _split_key(key: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in key.split("."))
+
+
+def _enter(parts: tuple[str, ...], array_sizes: Mapping[str, int]) -> tuple[str | int, ...]:
+    path: tuple[str | int, ...] = ()
+    for part in parts:
+        path = (*path, part)
+        if dotted(path) in array_sizes:
+            path = (*path, array_sizes[dotted(path)])
+    return path

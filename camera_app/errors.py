@@ -1,0 +1,135 @@
+"""Every error this house raises on purpose.
+
+The branches follow what the caller does next, not which library failed. A foreign error is
+translated once, where the foreign library is called, with the cause chained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class CameraAppError(Exception):
+    """Something went wrong that an owner can understand.
+
+    Attributes:
+        what: What happened, one sentence without a full stop.
+        where: The thing it happened to: a file, a camera, a configuration key; may be empty.
+        remedy: What to do about it; may be empty.
+    """
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
+        super().__init__(what, where, remedy)
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}. {self.remedy}" if self.remedy else text
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a piece of input.
+
+    Attributes:
+        where: Dotted place in the input, such as `camera.front.zones[1].polygon`.
+        problem: What is wrong there.
+        line: 1-based line in the file, where one is known.
+        suggestion: What was probably meant; may be empty.
+    """
+
+    where: str
+    problem: str
+    line: int | None = None
+    suggestion: str = ""
+
+    def __str__(self) -> str:
+        line = f"line {self.line}: " if self.line is not None else ""
+        suggestion = f" ({self.suggestion})" if self.suggestion else ""
+        return f"{line}{self.where}: {self.problem}{suggestion}"
+
+
+class ConfigError(CameraAppError, ValueError):
+    """A configuration that is refused whole; it carries every problem, not the first."""
+
+    def __init__(self, problems: Sequence[Problem], *, where: str = "") -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        noun = "problem" if count == 1 else "problems"
+        listing = "".join(f"\n  {problem}" for problem in self.problems)
+        super().__init__(f"{count} {noun} in the configuration{listing}", where=where)
+
+
+class UsageError(CameraAppError):
+    """A command was asked for something that cannot be done as asked."""
+
+
+class SourceError(CameraAppError):
+    """A source delivers no pictures."""
+
+
+class SourceLost(SourceError):
+    """The source was there, or may come: try again later."""
+
+
+class SourceUnsupported(SourceError):
+    """Trying again will not help: the file or stream is nothing we can read."""
+
+
+class DeviceError(CameraAppError):
+    """A device that runs networks failed."""
+
+
+class DeviceLost(DeviceError):
+    """The device is gone: fall back to another."""
+
+
+class DeviceTimeout(DeviceError):
+    """The device did not answer in time: suspect it."""
+
+
+class DeviceRefused(DeviceError):
+    """Driver, version or permission: trying again will not help."""
+
+
+class ModelError(CameraAppError):
+    """A model cannot be used."""
+
+
+class PackRejected(ModelError):
+    """A model pack's manifest, hash or weights do not check out; it is never loaded."""
+
+
+class ModelOutputError(ModelError):
+    """A model's tensors do not fit the family that its pack declares."""
+
+
+class StoreError(CameraAppError):
+    """The event store cannot do what was asked."""
+
+
+class StoreFull(StoreError):
+    """No space is left: shed by rule, try again when there is some."""
+
+
+class StoreCorrupt(StoreError):
+    """The database is damaged: stop, keep the file."""
+
+
+class PublishError(CameraAppError):
+    """The way to the broker failed."""
+
+
+class BrokerUnreachable(PublishError):
+    """Nobody answers: try again later."""
+
+
+class BrokerRefused(PublishError):
+    """The broker said no: credentials or rights need the owner."""
+
+
+class WrongThread(RuntimeError):
+    """A bug of ours: state was touched by a thread that does not own it."""
