@@ -75,7 +75,7 @@ def nanoseconds(span_s: float) -> int:
 
 
 def iso_utc(wall_ns: int) -> str:
-    """Return a wall stamp as ISO 8601 in UTC with milliseconds, such as 2026-01-31T07:05:00.250Z."""
+    """Return a wall stamp as ISO 8601 in UTC, with milliseconds: 2026-01-31T07:05:00.250Z."""
     whole_s, rest_ns = divmod(wall_ns, NS_PER_S)
     stamp = datetime.fromtimestamp(whole_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{stamp}.{rest_ns // 1_000_000:03d}Z"

@@ -1,0 +1,51 @@
+# The commands of this repository. Each does its own set-up; `make` alone lists them.
+
+# Which Python to make the environment with, such as PYTHON=python3.13; empty: the first that fits.
+PYTHON ?=
+# Where `make demo` leaves what it made.
+OUT ?= demo-out
+# What `make bench` measures.
+CLIP ?= $(OUT)/scene.mp4
+MODEL ?= yolox_nano_person_256
+# Further words for pytest, such as ARGS="-k tracker".
+ARGS ?=
+
+export CAMERA_APP_PYTHON := $(or $(PYTHON),$(CAMERA_APP_PYTHON))
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check docs bench lock clean
+
+help: ## list these commands
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: ## install the command camera-app into .venv
+	@tools/setup.sh run
+
+demo: ## play a made scene through the whole camera and show what a subscriber hears
+	@tools/setup.sh demo
+	@$(BIN)/camera-app demo --out $(OUT)
+
+test: check ## run the checks and all tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+check: ## format, lint, types, and which room may import which
+	@tools/setup.sh dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+docs: ## write the generated reference pages
+	@tools/setup.sh run
+	@$(BIN)/python -m tools.docs.configuration
+
+bench: ## measure the speed of the whole replay against its ceiling
+	@tools/setup.sh run
+	@$(BIN)/camera-app bench $(CLIP) --model $(MODEL)
+
+lock: ## write requirements/ anew from pyproject.toml
+	@tools/lock.sh
+
+clean: ## remove everything that these commands made
+	rm -rf .venv $(OUT) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
