@@ -1,1 +1,18 @@
-"""To be written."""
+"""Pictures that are kept: snapshots, annotated films, and what goes first when space ends."""
+
+from camera_app.media.annotate import FilmWriter, draw
+from camera_app.media.colour import bgr
+from camera_app.media.retention import StoredFile, files_to_delete
+from camera_app.media.snapshots import SnapshotKeeper, SnapshotStats, encode_jpeg, tidy
+
+__all__ = [
+    "FilmWriter",
+    "SnapshotKeeper",
+    "SnapshotStats",
+    "StoredFile",
+    "bgr",
+    "draw",
+    "encode_jpeg",
+    "files_to_delete",
+    "tidy",
+]

@@ -1,1 +1,7 @@
-"""To be written."""
+"""One camera's way from frames to event changes; live and replay both drive it."""
+
+from camera_app.pipeline.looking import Looker, LookPlan, ShedReason
+from camera_app.pipeline.merging import merge_regions
+from camera_app.pipeline.watch import CameraWatch, Look
+
+__all__ = ["CameraWatch", "Look", "LookPlan", "Looker", "ShedReason", "merge_regions"]

@@ -1,1 +1,5 @@
-"""To be written."""
+"""Which network looks at which region on which device, and the threads that do it."""
+
+from camera_app.scheduling.executor import Answer, CpuSeats, Demand
+
+__all__ = ["Answer", "CpuSeats", "Demand"]

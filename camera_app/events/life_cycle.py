@@ -1,0 +1,230 @@
+"""Tracks in, event changes out: when an event starts, what makes it worth telling again, its end.
+
+A confirmed track becomes an event once the median of its recent scores is high enough and it has
+been seen for long enough: a false detection rarely repeats itself in one place. The event is then
+dated back to the track's first sight. It ends when the tracker gives the track up, dated to its
+last sight.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import median
+
+from camera_app.clock import nanoseconds
+from camera_app.config import EventSettings, ZoneSettings
+from camera_app.events.zones import ZonePresence
+from camera_app.values import (
+    BestMoment,
+    Box,
+    ChangeType,
+    Event,
+    EventChange,
+    Size,
+    Track,
+    TrackState,
+)
+
+SCORES_KEPT = 10  # the median of so many recent scores is the event's score
+STILL_IOU = 0.7  # an object whose box overlaps its resting place this much has not moved
+BETTER_BY = 0.05  # a best moment must beat the last by this to be worth telling
+
+NewId = Callable[[int], str]
+
+
+@dataclass(slots=True)
+class _Life:
+    """What is remembered of one track.
+
+    Attributes:
+        track: As last reported.
+        scores: Scores of its most recent detections.
+        best: Its best moment so far.
+        presence: Its way through the zones.
+        resting: Where it stood when it was last seen to move.
+        resting_ns: When that was.
+        event: The event it has become, as last told; None before it starts.
+        told_ns: When it was last told.
+    """
+
+    track: Track
+    best: BestMoment
+    presence: ZonePresence
+    resting: Box
+    resting_ns: int
+    scores: deque[float] = field(default_factory=lambda: deque(maxlen=SCORES_KEPT))
+    event: Event | None = None
+    told_ns: int = 0
+
+
+class LifeCycle:
+    """Turns the tracks of one camera into event changes.
+
+    Args:
+        camera: Name of the camera.
+        settings: Which tracks make events, and when.
+        zones: The camera's zones.
+        new_id: Gives an event its name from the wall time of its start.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        settings: EventSettings,
+        zones: Sequence[ZoneSettings],
+        new_id: NewId,
+    ) -> None:
+        self._camera = camera
+        self._settings = settings
+        self._zones = tuple(zones)
+        self._new_id = new_id
+        self._lives: dict[int, _Life] = {}
+
+    @property
+    def open_events(self) -> tuple[Event, ...]:
+        """The events that have started and not ended, oldest first."""
+        return tuple(life.event for life in self._lives.values() if life.event is not None)
+
+    def update(
+        self, tracks: Iterable[Track], size: Size, at_ns: int, wall_ns: int
+    ) -> list[EventChange]:
+        """Take all living tracks after one observation; return what is to be told, in order.
+
+        Args:
+            tracks: Every track that the tracker still keeps.
+            size: Size of the frame.
+            at_ns: Capture time of the frame.
+            wall_ns: The same moment as wall time.
+        """
+        alive = {track.track_id: track for track in tracks}
+        gone = [track_id for track_id in self._lives if track_id not in alive]
+        changes = [
+            change
+            for track_id in gone
+            if (change := self._end(track_id, at_ns, wall_ns, "left")) is not None
+        ]
+        for track in alive.values():
+            change = self._follow(track, size, at_ns, wall_ns)
+            if change is not None:
+                changes.append(change)
+        return changes
+
+    def finish(self, at_ns: int, wall_ns: int, reason: str) -> list[EventChange]:
+        """End every event that is open: the clip is over or the camera stops."""
+        endings = [self._end(track_id, at_ns, wall_ns, reason) for track_id in list(self._lives)]
+        return [change for change in endings if change is not None]
+
+    def _follow(self, track: Track, size: Size, at_ns: int, wall_ns: int) -> EventChange | None:
+        life = self._lives.get(track.track_id)
+        if life is None:
+            life = self._lives[track.track_id] = self._begin(track)
+        life.track = track
+        if track.last_seen_ns == at_ns:
+            self._note_sight(life, size, at_ns)
+        if life.event is None:
+            return self._start(life, size, at_ns, wall_ns)
+        return self._continue(life, at_ns, wall_ns)
+
+    def _begin(self, track: Track) -> _Life:
+        return _Life(
+            track=track,
+            best=BestMoment(track.last_seen_ns, track.box, 0.0),
+            presence=ZonePresence(self._zones),
+            resting=track.box,
+            resting_ns=track.first_seen_ns,
+        )
+
+    def _note_sight(self, life: _Life, size: Size, at_ns: int) -> None:
+        track = life.track
+        life.scores.append(track.score)
+        if track.score > life.best.score:
+            life.best = BestMoment(at_ns, track.box, track.score)
+        life.presence.update(track.box.foot, track.label, size, at_ns)
+        if life.resting.iou(track.box) < STILL_IOU:
+            life.resting, life.resting_ns = track.box, at_ns
+
+    def _start(self, life: _Life, size: Size, at_ns: int, wall_ns: int) -> EventChange | None:
+        if not self._is_credible(life, size):
+            return None
+        track = life.track
+        score = median(life.scores)
+        life.event = Event(
+            event_id=self._new_id(wall_ns - at_ns + track.first_seen_ns),
+            camera=self._camera,
+            label=track.label,
+            started_ns=track.first_seen_ns,
+            last_seen_ns=track.last_seen_ns,
+            box=track.box,
+            score=score,
+            top_score=score,
+            best=life.best,
+            frame_size=size,
+            zones=life.presence.inside,
+            entered_zones=life.presence.entered,
+        )
+        life.told_ns = at_ns
+        return EventChange(ChangeType.STARTED, at_ns, wall_ns, life.event, "appeared")
+
+    def _is_credible(self, life: _Life, size: Size) -> bool:
+        track, settings = life.track, self._settings
+        if track.state is not TrackState.CONFIRMED or not life.scores:
+            return False
+        if settings.labels and track.label not in settings.labels:
+            return False
+        share = track.box.area / (size.width * size.height)
+        return (
+            settings.min_area_share <= share <= settings.max_area_share
+            and track.last_seen_ns - track.first_seen_ns >= nanoseconds(settings.min_seen_s)
+            and median(life.scores) >= settings.min_score
+        )
+
+    def _continue(self, life: _Life, at_ns: int, wall_ns: int) -> EventChange | None:
+        told = life.event
+        assert told is not None
+        now = self._described(life, told, at_ns)
+        reason = self._reason_to_tell(told, now, at_ns - life.told_ns)
+        if reason is None:
+            life.event = replace(now, best=told.best, is_stationary=told.is_stationary)
+            return None
+        life.event, life.told_ns = now, at_ns
+        return EventChange(ChangeType.UPDATED, at_ns, wall_ns, now, reason)
+
+    def _described(self, life: _Life, told: Event, at_ns: int) -> Event:
+        score = median(life.scores)
+        return replace(
+            told,
+            last_seen_ns=life.track.last_seen_ns,
+            box=life.track.box,
+            score=score,
+            top_score=max(told.top_score, score),
+            best=life.best,
+            zones=life.presence.inside,
+            entered_zones=life.presence.entered,
+            is_stationary=at_ns - life.resting_ns >= nanoseconds(self._settings.stationary_s),
+        )
+
+    def _reason_to_tell(self, told: Event, now: Event, silent_ns: int) -> str | None:
+        if now.zones != told.zones:
+            return "zones"
+        if now.is_stationary != told.is_stationary:
+            return "stationary" if now.is_stationary else "moving"
+        if now.best.score >= told.best.score + BETTER_BY and silent_ns >= nanoseconds(1.0):
+            return "better_view"
+        if silent_ns >= nanoseconds(self._settings.update_interval_s):
+            return "still_there"
+        return None
+
+    def _end(self, track_id: int, at_ns: int, wall_ns: int, reason: str) -> EventChange | None:
+        life = self._lives.pop(track_id)
+        if life.event is None:
+            return None
+        ended = replace(
+            life.event,
+            best=life.best,
+            last_seen_ns=life.track.last_seen_ns,
+            ended_ns=life.track.last_seen_ns,
+            zones=(),
+        )
+        return EventChange(ChangeType.ENDED, at_ns, wall_ns, ended, reason)

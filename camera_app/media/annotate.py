@@ -1,0 +1,124 @@
+"""Films with what was seen drawn in, for looking at a replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+import cv2
+import numpy as np
+
+from camera_app.clock import seconds
+from camera_app.config import ZoneSettings
+from camera_app.errors import StoreError
+from camera_app.media.colour import bgr
+from camera_app.values import Box, Event, Frame, Pixels, Size, Track, TrackState
+
+TIME_BASE = Fraction(1, 90_000)
+CONFIRMED_BGR = (80, 200, 80)
+TENTATIVE_BGR = (80, 180, 220)
+LOST_BGR = (150, 150, 150)
+ZONE_BGR = (220, 160, 60)
+_COLOURS = {
+    TrackState.CONFIRMED: CONFIRMED_BGR,
+    TrackState.TENTATIVE: TENTATIVE_BGR,
+    TrackState.LOST: LOST_BGR,
+}
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def draw(
+    frame: Frame, tracks: Iterable[Track], events: Iterable[Event], zones: Sequence[ZoneSettings]
+) -> Pixels:
+    """Return the frame in colour with zones, tracks and open events drawn in."""
+    canvas = bgr(frame.picture)
+    for zone in zones:
+        _draw_zone(canvas, zone, frame.size)
+    for track in tracks:
+        text = f"{track.label} {track.track_id}  {track.score:.2f}"
+        _draw_box(canvas, track.box, _COLOURS[track.state], text)
+    names = ", ".join(f"{event.label} since {_clock(event.started_ns)}" for event in events)
+    _draw_text(canvas, (8, 20), f"{_clock(frame.captured_ns)}  {names}", (255, 255, 255))
+    return canvas
+
+
+class FilmWriter:
+    """Writes an H.264 film, MPEG-4 where no H.264 encoder is built in; a context manager.
+
+    Args:
+        path: The file, `.mp4`.
+        fps: Nominal rate; each frame keeps its own time stamp.
+    """
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self._path = path
+        self._fps = fps
+        self._container: av.container.OutputContainer | None = None
+        self._stream: av.VideoStream | None = None
+
+    def __enter__(self) -> FilmWriter:
+        try:
+            self._container = av.open(str(self._path), "w")
+        except (OSError, av.error.FFmpegError) as error:
+            raise StoreError(f"cannot be written: {error}", where=str(self._path)) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._container is None:
+            return
+        if self._stream is not None:
+            for packet in self._stream.encode():
+                self._container.mux(packet)
+        self._container.close()
+        self._container = None
+
+    def write(self, canvas: Pixels, at_ns: int) -> None:
+        """Append a frame: uint8 (height, width, 3), blue first; time stamps must increase."""
+        assert self._container is not None, "write is for inside the with block"
+        height, width, _ = canvas.shape
+        if self._stream is None:
+            self._stream = self._open_stream(self._container, Size(width & ~1, height & ~1))
+        size = (self._stream.width, self._stream.height)
+        if (width, height) != size:
+            canvas = np.asarray(cv2.resize(canvas, size), np.uint8)
+        picture = av.VideoFrame.from_ndarray(canvas, format="bgr24")
+        picture.pts, picture.time_base = round(seconds(at_ns) / TIME_BASE), TIME_BASE
+        for packet in self._stream.encode(picture):
+            self._container.mux(packet)
+
+    def _open_stream(self, container: av.container.OutputContainer, size: Size) -> av.VideoStream:
+        codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
+        stream = container.add_stream(codec, rate=Fraction(self._fps).limit_denominator(1000))
+        stream.width, stream.height = size.width, size.height
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = TIME_BASE
+        if codec == "libx264":
+            stream.options = {"preset": "veryfast", "crf": "23"}
+        return stream
+
+
+def _draw_zone(canvas: Pixels, zone: ZoneSettings, size: Size) -> None:
+    corners = np.array([(x * size.width, y * size.height) for x, y in zone.polygon], np.int32)
+    cv2.polylines(canvas, [corners], True, ZONE_BGR, 1, cv2.LINE_AA)
+    _draw_text(canvas, (int(corners[0][0]) + 4, int(corners[0][1]) + 16), zone.name, ZONE_BGR)
+
+
+def _draw_box(canvas: Pixels, box: Box, colour: tuple[int, int, int], text: str) -> None:
+    corner = (round(box.left), round(box.top))
+    cv2.rectangle(canvas, corner, (round(box.right), round(box.bottom)), colour, 2, cv2.LINE_AA)
+    _draw_text(canvas, (corner[0] + 2, max(14, corner[1] - 6)), text, colour)
+
+
+def _draw_text(
+    canvas: Pixels, at: tuple[int, int], text: str, colour: tuple[int, int, int]
+) -> None:
+    cv2.putText(canvas, text, at, _FONT, 0.5, (0, 0, 0), 3, cv2.LINE_AA)
+    cv2.putText(canvas, text, at, _FONT, 0.5, colour, 1, cv2.LINE_AA)
+
+
+def _clock(at_ns: int) -> str:
+    whole_s = seconds(at_ns)
+    return f"{int(whole_s // 60):02d}:{whole_s % 60:04.1f}"

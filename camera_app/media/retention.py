@@ -1,0 +1,42 @@
+"""Which files go when space or time is over. Pure: it decides, others delete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file that may have to go.
+
+    Attributes:
+        path: Where it lies.
+        written_s: When it was written, seconds since 1970.
+        size_bytes: How much it takes.
+    """
+
+    path: Path
+    written_s: float
+    size_bytes: int
+
+
+def files_to_delete(
+    files: Iterable[StoredFile], limit_bytes: int, limit_age_s: float, wall_s: float
+) -> list[StoredFile]:
+    """Return the files that are too old, and the oldest of those that are too many.
+
+    Args:
+        files: What there is.
+        limit_bytes: Space they may take together.
+        limit_age_s: Age, in seconds, at which a file goes.
+        wall_s: Now, seconds since 1970.
+    """
+    newest_first = sorted(files, key=lambda file: (-file.written_s, file.path))
+    doomed, kept_bytes = [], 0
+    for file in newest_first:
+        kept_bytes += file.size_bytes
+        if kept_bytes > limit_bytes or wall_s - file.written_s > limit_age_s:
+            doomed.append(file)
+    return doomed[::-1]

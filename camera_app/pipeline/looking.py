@@ -1,0 +1,161 @@
+"""Which regions of a frame a network is shown, if any. Pure.
+
+A small network sees a whole frame coarsely. Where something moves or is followed, a crop shows it
+more detail at the same cost; so crops are taken where they show clearly more than the whole frame
+would, and the whole frame now and then, for what has not moved yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from camera_app.capture import Motion
+from camera_app.clock import nanoseconds, seconds
+from camera_app.config import MotionSettings, RegionSettings
+from camera_app.values import Box, Region, Size, Track, TrackState
+
+MIN_GAIN = 1.5  # a crop must show at least this much more detail than the whole frame
+MOVING_SHARE_S = 0.05  # a track that moves this share of its size in a second is a moving one
+
+
+class ShedReason(StrEnum):
+    """Why nothing looked at a frame."""
+
+    STILL = "still"  # nothing moves, and nothing is in doubt
+    BUSY = "busy"  # a newer frame came before there was time for this one
+    FAILED = "failed"  # the network could not answer
+    PAUSED = "paused"  # the owner switched detection off
+
+
+@dataclass(frozen=True, slots=True)
+class LookPlan:
+    """What is to be looked at in one frame.
+
+    Attributes:
+        regions: The regions; empty when the frame is not looked at.
+        shed: Why not, if so.
+    """
+
+    regions: tuple[Region, ...]
+    shed: ShedReason | None = None
+
+
+class Looker:
+    """Decides, frame by frame, where to look.
+
+    Args:
+        motion: When a frame needs a network.
+        regions: How crops are made.
+        input_size: What the network is shown is scaled to this.
+    """
+
+    def __init__(self, motion: MotionSettings, regions: RegionSettings, input_size: Size) -> None:
+        self._motion = motion
+        self._regions = regions
+        self._input_size = input_size
+        self._whole_ns: int | None = None  # when the whole frame was last looked at
+
+    def plan(
+        self, at_ns: int, size: Size, motion: Motion | None, tracks: Sequence[Track]
+    ) -> LookPlan:
+        """Decide about one frame.
+
+        Args:
+            at_ns: Its capture time.
+            size: Its size.
+            motion: What moves in it; None when the motion gate is off.
+            tracks: The tracks as far as they are known.
+        """
+        if motion is None or motion.is_scene_change or self._is_due(at_ns, self._motion.recheck_s):
+            return self._look_at_whole(at_ns, size)
+        if not motion.boxes and not any(is_in_doubt(track) for track in tracks):
+            return LookPlan((), ShedReason.STILL)
+        if self._regions.mode == "whole" or self._is_due(at_ns, self._regions.whole_every_s):
+            return self._look_at_whole(at_ns, size)
+        crops = self._crops(size, _interest(at_ns, motion, tracks))
+        return LookPlan(crops) if crops else self._look_at_whole(at_ns, size)
+
+    def _is_due(self, at_ns: int, every_s: float) -> bool:
+        return self._whole_ns is None or at_ns - self._whole_ns >= nanoseconds(every_s)
+
+    def _look_at_whole(self, at_ns: int, size: Size) -> LookPlan:
+        self._whole_ns = at_ns
+        return LookPlan((Region.whole(size),))
+
+    def _crops(self, size: Size, boxes: Iterable[Box]) -> tuple[Region, ...]:
+        """Return crops around the boxes; none when the whole frame would serve as well."""
+        margin = self._regions.margin_share
+        clusters = merge_overlapping([grown(box, margin).clipped(size) for box in boxes])
+        crops = [self._crop_around(cluster, size) for cluster in clusters if cluster.area > 0]
+        merged = merge_overlapping([crop.box for crop in crops])
+        if len(merged) != len(crops):
+            crops = [self._crop_around(box, size) for box in merged]
+        if len(crops) > self._regions.max_per_frame:
+            return ()
+        if any(_gain(crop, size) < MIN_GAIN for crop in crops):
+            return ()
+        return tuple(sorted(crops, key=lambda crop: (crop.y, crop.x)))
+
+    def _crop_around(self, box: Box, size: Size) -> Region:
+        smallest = max(self._input_size.width, self._input_size.height) / self._regions.max_zoom
+        side = max(box.width, box.height, smallest)
+        width, height = min(side, size.width), min(side, size.height)
+        x = min(max(box.centre.x - width / 2, 0.0), size.width - width)
+        y = min(max(box.centre.y - height / 2, 0.0), size.height - height)
+        return even_region(Box(x, y, x + width, y + height), size)
+
+
+def is_in_doubt(track: Track) -> bool:
+    """Tell whether another look could change what is believed of a track."""
+    return track.state is not TrackState.CONFIRMED
+
+
+def grown(box: Box, share: float) -> Box:
+    """Return a box with `share` of its longer side added on every side."""
+    room = share * max(box.width, box.height)
+    return Box(box.left - room, box.top - room, box.right + room, box.bottom + room)
+
+
+def merge_overlapping(boxes: Sequence[Box]) -> list[Box]:
+    """Return boxes of which no two overlap, around all that was given."""
+    merged: list[Box] = []
+    for box in boxes:
+        current = box
+        while touching := [other for other in merged if other.intersection(current) > 0]:
+            for other in touching:
+                merged.remove(other)
+                current = current.union(other)
+        merged.append(current)
+    return merged
+
+
+def even_region(box: Box, size: Size) -> Region:
+    """Return the smallest even region around a box, inside a frame of this size."""
+    right = min(int(-(-box.right // 2) * 2), size.width & ~1)
+    bottom = min(int(-(-box.bottom // 2) * 2), size.height & ~1)
+    x, y = int(box.left) & ~1, int(box.top) & ~1
+    return Region(x, y, right - x, bottom - y)
+
+
+def _gain(crop: Region, size: Size) -> float:
+    return max(size.width, size.height) / max(crop.width, crop.height)
+
+
+def _interest(at_ns: int, motion: Motion, tracks: Iterable[Track]) -> list[Box]:
+    moving = [_expected(track, at_ns) for track in tracks if is_in_doubt(track) or _moves(track)]
+    return [*motion.boxes, *moving]
+
+
+def _moves(track: Track) -> bool:
+    speed = abs(track.velocity_x_px_s) + abs(track.velocity_y_px_s)
+    return speed >= MOVING_SHARE_S * max(track.box.width, track.box.height)
+
+
+def _expected(track: Track, at_ns: int) -> Box:
+    """Return where a track's box is by now, if it goes on as it went."""
+    age_s = min(seconds(max(0, at_ns - track.last_seen_ns)), 1.0)
+    dx, dy = track.velocity_x_px_s * age_s, track.velocity_y_px_s * age_s
+    box = track.box
+    return Box(box.left + dx, box.top + dy, box.right + dx, box.bottom + dy)

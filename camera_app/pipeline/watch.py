@@ -1,0 +1,108 @@
+"""What one camera makes of its frames: gate, plan, tracks, events. No thread, no clock.
+
+Whoever drives it (the service live, replay on a virtual clock) asks `plan` for each frame, has
+the regions looked at, and hands what was found to `conclude`, in the order of the frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from camera_app.capture import Motion, MotionGate
+from camera_app.config import CameraSettings
+from camera_app.events import LifeCycle, NewId
+from camera_app.pipeline.looking import Looker, LookPlan, ShedReason
+from camera_app.pipeline.merging import merge_regions
+from camera_app.tracking import Tracker
+from camera_app.values import (
+    Detection,
+    Event,
+    EventChange,
+    Frame,
+    FrameCounts,
+    Observation,
+    Region,
+    Size,
+    Track,
+)
+
+Look = tuple[Region, Sequence[Detection]]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Frames by fate; together they are the conservation law of this camera."""
+
+    looked_at: int
+    shed: dict[str, int]
+
+
+class CameraWatch:
+    """Follows one camera. Belongs to the one thread that drives it.
+
+    Args:
+        name: Name of the camera.
+        settings: Its section of the configuration.
+        input_size: Input of the network that will look.
+        new_id: Gives an event its name from the wall time of its start.
+    """
+
+    def __init__(
+        self, name: str, settings: CameraSettings, input_size: Size, new_id: NewId
+    ) -> None:
+        self.name = name
+        self._gate = MotionGate(settings.motion) if settings.motion.enabled else None
+        self._looker = Looker(settings.motion, settings.regions, input_size)
+        self._tracker = Tracker(settings.tracking)
+        self._life_cycle = LifeCycle(name, settings.events, settings.zones, new_id)
+        self._tracks: tuple[Track, ...] = ()
+        self._tally = _Tally(0, {})
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """The tracks after the last conclusion."""
+        return self._tracks
+
+    @property
+    def open_events(self) -> tuple[Event, ...]:
+        """The events that have started and not ended."""
+        return self._life_cycle.open_events
+
+    def counts(self, captured: int) -> FrameCounts:
+        """Return the frames by fate, of so many that were captured."""
+        return FrameCounts(captured, self._tally.looked_at, dict(self._tally.shed))
+
+    def plan(self, frame: Frame) -> LookPlan:
+        """Decide where to look in a frame; one that is not looked at is counted here."""
+        motion: Motion | None = None
+        if self._gate is not None:
+            motion = self._gate.look(frame.picture.luma, frame.captured_ns)
+        plan = self._looker.plan(frame.captured_ns, frame.size, motion, self._tracks)
+        if plan.shed is not None:
+            self.shed(plan.shed)
+        return plan
+
+    def shed(self, reason: ShedReason, frames: int = 1) -> None:
+        """Count frames that nothing looked at."""
+        if frames:
+            self._tally.shed[reason] = self._tally.shed.get(reason, 0) + frames
+
+    def conclude(self, frame: Frame, looks: Sequence[Look], wall_ns: int) -> list[EventChange]:
+        """Take what was found in a frame; return the event changes it brings.
+
+        Args:
+            frame: The frame that was looked at.
+            looks: Each region with its detections.
+            wall_ns: Wall time of the frame's capture.
+        """
+        self._tally.looked_at += 1
+        detections = merge_regions(frame.size, looks)
+        looked_at = tuple(region.box for region, _ in looks)
+        observation = Observation(frame.captured_ns, frame.size, looked_at, detections)
+        self._tracks = self._tracker.update(observation)
+        return self._life_cycle.update(self._tracks, frame.size, frame.captured_ns, wall_ns)
+
+    def finish(self, at_ns: int, wall_ns: int, reason: str) -> list[EventChange]:
+        """End every open event: the clip is over, or the camera stops."""
+        return self._life_cycle.finish(at_ns, wall_ns, reason)

@@ -1,0 +1,133 @@
+"""Runs networks on the CPU, one thread a seat, and answers demands in the order they came.
+
+A demand is one region of one frame for one model. Each seat has an interpreter of its own for
+each model, with one thread inside: two interpreters are faster than one with two threads.
+Callers bound what they have under way (a camera one frame, replay a few), so the queue is short.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from camera_app.errors import CameraAppError, DeviceError
+from camera_app.inference import Network, load_network
+from camera_app.models import ModelPack
+from camera_app.threads import STOP_LIMIT_S, Closed
+from camera_app.values import Detection, Picture, Region
+
+_log = logging.getLogger(__name__)
+
+MOST_SEATS_BY_DEFAULT = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Demand:
+    """One region of one picture that a model is wanted for.
+
+    Attributes:
+        model: Name of the model pack.
+        picture: The frame's pixels.
+        region: The part to look at.
+        min_score: Detections below it are not wanted.
+    """
+
+    model: str
+    picture: Picture
+    region: Region
+    min_score: float
+
+
+Answer = Future[list[Detection]]
+
+
+class CpuSeats:
+    """The CPU as a device: some seats, each a thread with its own interpreters.
+
+    Args:
+        packs: The models that will be asked for, by name.
+        seats: How many threads; 0 for one a core, at most four.
+    """
+
+    def __init__(self, packs: Mapping[str, ModelPack], seats: int = 0) -> None:
+        self._packs = dict(packs)
+        self.seats = seats or min(os.cpu_count() or 1, MOST_SEATS_BY_DEFAULT)
+        self._changed = threading.Condition()  # guards _waiting, _closed
+        self._waiting: deque[tuple[Demand, Answer]] = deque()
+        self._closed = False
+        self._threads: list[threading.Thread] = []  # owned by the caller of start and stop
+
+    def start(self) -> None:
+        """Load every model once on every seat, so that a wrong one is known at once.
+
+        Raises:
+            ModelError: A pack cannot be loaded.
+        """
+        self._closed = False
+        for seat in range(self.seats):
+            networks = {name: load_network(pack) for name, pack in self._packs.items()}
+            name = f"camera-app-cpu-{seat}"
+            thread = threading.Thread(target=self._serve, args=(networks,), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        """Cancel what waits, let what runs finish, end the threads."""
+        with self._changed:
+            self._closed = True
+            waiting = list(self._waiting)
+            self._waiting.clear()
+            self._changed.notify_all()
+        for _, answer in waiting:
+            answer.cancel()
+        for thread in self._threads:
+            thread.join(STOP_LIMIT_S)
+            if thread.is_alive():
+                _log.error("thread %s did not end within %.0f s", thread.name, STOP_LIMIT_S)
+        self._threads.clear()
+
+    def submit(self, demand: Demand) -> Answer:
+        """Queue a demand.
+
+        Returns:
+            A future: detections best first in pixels of the frame, or the error.
+
+        Raises:
+            Closed: The seats were stopped.
+        """
+        answer: Answer = Future()
+        with self._changed:
+            if self._closed:
+                raise Closed
+            self._waiting.append((demand, answer))
+            self._changed.notify()
+        return answer
+
+    def _serve(self, networks: Mapping[str, Network]) -> None:
+        while (job := self._next()) is not None:
+            demand, answer = job
+            if not answer.set_running_or_notify_cancel():
+                continue
+            try:
+                network = networks[demand.model]
+                answer.set_result(
+                    network.look(demand.picture, demand.region, min_score=demand.min_score)
+                )
+            except CameraAppError as error:
+                answer.set_exception(error)
+            except Exception as error:
+                # The safety net of the seat: a bug met in one region must not take the seat away.
+                _log.exception("a network failed in a way nobody foresaw")
+                failure = DeviceError(f"the network failed: {error}", where=demand.model)
+                failure.__cause__ = error
+                answer.set_exception(failure)
+
+    def _next(self) -> tuple[Demand, Answer] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
+            return self._waiting.popleft() if self._waiting else None
