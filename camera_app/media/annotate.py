@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Self
 
 import av
 import av.error
@@ -59,7 +60,7 @@ class FilmWriter:
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
 
-    def __enter__(self) -> FilmWriter:
+    def __enter__(self) -> Self:
         try:
             self._container = av.open(str(self._path), "w")
         except (OSError, av.error.FFmpegError) as error:
@@ -92,6 +93,7 @@ class FilmWriter:
     def _open_stream(self, container: av.container.OutputContainer, size: Size) -> av.VideoStream:
         codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
         stream = container.add_stream(codec, rate=Fraction(self._fps).limit_denominator(1000))
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height = size.width, size.height
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = TIME_BASE

@@ -1,1 +1,15 @@
-"""To be written."""
+"""Recorded clips on a virtual clock: what would the camera have said?"""
+
+from camera_app.replay.outputs import ReplayFiles
+from camera_app.replay.run import ReplayHooks, ReplaySummary, run_replay
+from camera_app.replay.settings import ReplayRequest, camera_names, settings_digest
+
+__all__ = [
+    "ReplayFiles",
+    "ReplayHooks",
+    "ReplayRequest",
+    "ReplaySummary",
+    "camera_names",
+    "run_replay",
+    "settings_digest",
+]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -46,6 +47,23 @@ class Demand:
 Answer = Future[list[Detection]]
 
 
+@dataclass(frozen=True, slots=True)
+class SeatStats:
+    """What the seats have done so far.
+
+    Attributes:
+        looks: Regions that were looked at.
+        failed: Regions that no answer could be given for.
+        invoke_cpu_ns: Processor time spent inside networks.
+        look_ns: Time from taking up a region to its detections, all regions together.
+    """
+
+    looks: int = 0
+    failed: int = 0
+    invoke_cpu_ns: int = 0
+    look_ns: int = 0
+
+
 class CpuSeats:
     """The CPU as a device: some seats, each a thread with its own interpreters.
 
@@ -57,9 +75,10 @@ class CpuSeats:
     def __init__(self, packs: Mapping[str, ModelPack], seats: int = 0) -> None:
         self._packs = dict(packs)
         self.seats = seats or min(os.cpu_count() or 1, MOST_SEATS_BY_DEFAULT)
-        self._changed = threading.Condition()  # guards _waiting, _closed
+        self._changed = threading.Condition()  # guards _waiting, _closed, _stats
         self._waiting: deque[tuple[Demand, Answer]] = deque()
         self._closed = False
+        self._stats = SeatStats()
         self._threads: list[threading.Thread] = []  # owned by the caller of start and stop
 
     def start(self) -> None:
@@ -108,24 +127,49 @@ class CpuSeats:
             self._changed.notify()
         return answer
 
+    @property
+    def stats(self) -> SeatStats:
+        """What has been done so far."""
+        with self._changed:
+            return self._stats
+
     def _serve(self, networks: Mapping[str, Network]) -> None:
         while (job := self._next()) is not None:
             demand, answer = job
             if not answer.set_running_or_notify_cancel():
                 continue
             try:
-                network = networks[demand.model]
-                answer.set_result(
-                    network.look(demand.picture, demand.region, min_score=demand.min_score)
-                )
+                answer.set_result(self._look(networks[demand.model], demand))
             except CameraAppError as error:
+                self._count(SeatStats(failed=1))
                 answer.set_exception(error)
             except Exception as error:
                 # The safety net of the seat: a bug met in one region must not take the seat away.
                 _log.exception("a network failed in a way nobody foresaw")
+                self._count(SeatStats(failed=1))
                 failure = DeviceError(f"the network failed: {error}", where=demand.model)
                 failure.__cause__ = error
                 answer.set_exception(failure)
+
+    def _look(self, network: Network, demand: Demand) -> list[Detection]:
+        began_ns = time.perf_counter_ns()
+        prepared = network.prepare(demand.picture, demand.region)
+        before_ns = time.thread_time_ns()
+        outputs = network.invoke(prepared)
+        invoke_cpu_ns = time.thread_time_ns() - before_ns
+        detections = network.decode(outputs, prepared, min_score=demand.min_score)
+        self._count(SeatStats(1, 0, invoke_cpu_ns, time.perf_counter_ns() - began_ns))
+        return detections
+
+    def _count(self, done: SeatStats) -> None:
+        with self._changed:
+            so_far = self._stats
+            self._stats = SeatStats(
+                so_far.looks + done.looks,
+                so_far.failed + done.failed,
+                so_far.invoke_cpu_ns + done.invoke_cpu_ns,
+                so_far.look_ns + done.look_ns,
+            )
 
     def _next(self) -> tuple[Demand, Answer] | None:
         with self._changed:
