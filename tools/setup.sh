@@ -115,7 +115,8 @@ needs_venv() {
 # --- Packages ----------------------------------------------------------------------------------
 
 pip_install() { # build isolation would fetch build tools past the locks
-  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-build-isolation "$@"
+  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
+    --no-build-isolation --use-pep517 "$@"
 }
 
 install_kind() {
