@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Self
@@ -61,20 +62,17 @@ class FilmWriter:
         self._stream: av.VideoStream | None = None
 
     def __enter__(self) -> Self:
-        try:
+        with self._translated():
             self._container = av.open(str(self._path), "w")
-        except (OSError, av.error.FFmpegError) as error:
-            raise StoreError(f"cannot be written: {error}", where=str(self._path)) from error
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._container is None:
+        container, self._container = self._container, None
+        if container is None:
             return
-        if self._stream is not None:
-            for packet in self._stream.encode():
-                self._container.mux(packet)
-        self._container.close()
-        self._container = None
+        with self._translated(), container:
+            if self._stream is not None:
+                container.mux(self._stream.encode())
 
     def write(self, canvas: Pixels, at_ns: int) -> None:
         """Append a frame: uint8 (height, width, 3), blue first; time stamps must increase."""
@@ -87,8 +85,16 @@ class FilmWriter:
             canvas = np.asarray(cv2.resize(canvas, size), np.uint8)
         picture = av.VideoFrame.from_ndarray(canvas, format="bgr24")
         picture.pts, picture.time_base = round(seconds(at_ns) / TIME_BASE), TIME_BASE
-        for packet in self._stream.encode(picture):
-            self._container.mux(packet)
+        with self._translated():
+            self._container.mux(self._stream.encode(picture))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn FFmpeg's errors into ours; it opens the file with the first frame only."""
+        try:
+            yield
+        except (OSError, av.error.FFmpegError) as error:
+            raise StoreError(f"cannot be written: {error}", where=str(self._path)) from error
 
     def _open_stream(self, container: av.container.OutputContainer, size: Size) -> av.VideoStream:
         codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,7 +132,8 @@ class SnapshotKeeper:
             part.write_bytes(data)
             part.replace(path)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()
             is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             kind = StoreFull if is_full else StoreError
             raise kind(f"cannot be written: {error.strerror}", where=str(path)) from error

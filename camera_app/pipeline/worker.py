@@ -1,0 +1,193 @@
+"""The thread of one live camera: newest frame in, looks asked for, changes committed.
+
+It holds no rule: what to look at and what it means is `CameraWatch`'s. A camera has one frame
+under way; the next is whatever is newest by then, and what was passed over is counted as busy.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as LookTimeoutError
+from dataclasses import dataclass
+from typing import Protocol
+
+from camera_app.clock import Clock, nanoseconds
+from camera_app.errors import DeviceError, ModelError
+from camera_app.pipeline.looking import LookPlan, ShedReason
+from camera_app.pipeline.watch import CameraWatch, Look
+from camera_app.scheduling import CpuSeats, Demand
+from camera_app.threads import Closed, LatestBox, Worker
+from camera_app.values import Event, EventChange, Frame, FrameCounts
+
+_log = logging.getLogger(__name__)
+
+TAKE_S = 0.5
+LOOK_LIMIT_S = 5.0  # a network that takes longer on a CPU is as good as hung
+BLIND_AFTER_S = 10.0  # without a frame for so long, what was seen cannot be called there any more
+LATENCIES_KEPT = 500
+
+
+class Concluded(Protocol):
+    """Is told of every frame whose fate is known, on the camera's thread; must not block."""
+
+    def __call__(
+        self, frame: Frame, changes: Sequence[EventChange], open_events: Sequence[Event]
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CameraStats:
+    """What one camera has done so far.
+
+    Attributes:
+        counts: Frames by fate.
+        open_events: Events that have started and not ended.
+        latency_p50_ms: From capture to conclusion of recent frames that were looked at.
+        latency_p99_ms: The same, of the slowest hundredth.
+        last_look_ns: Monotonic time of the last frame that was looked at; None before the first.
+    """
+
+    counts: FrameCounts
+    open_events: int
+    latency_p50_ms: float | None
+    latency_p99_ms: float | None
+    last_look_ns: int | None
+
+
+class CameraWorker(Worker):
+    """Drives one camera's watch.
+
+    Args:
+        watch: What becomes of the frames; belongs to this thread from `start` on.
+        frames: Where the source leaves the newest frame.
+        seats: Who looks.
+        model: Name of the model pack.
+        min_score: Detections below it are not wanted.
+        clock: Time.
+        commit: Makes changes durable; must not lose them, may block when the disk is behind.
+        concluded: Who else wants to know.
+    """
+
+    def __init__(
+        self,
+        watch: CameraWatch,
+        frames: LatestBox[Frame],
+        seats: CpuSeats,
+        *,
+        model: str,
+        min_score: float,
+        clock: Clock,
+        commit: Callable[[Sequence[EventChange]], object],
+        concluded: Concluded,
+    ) -> None:
+        super().__init__(f"camera-app {watch.name}")
+        self._watch = watch
+        self._frames = frames
+        self._seats = seats
+        self._model = model
+        self._min_score = min_score
+        self._clock = clock
+        self._commit = commit
+        self._concluded = concluded
+        # Owned by this thread; `stats` reads a frozen copy that it leaves behind.
+        self._taken = 0
+        self._replaced = 0
+        self._last_frame_ns: int | None = None
+        self._last_look_ns: int | None = None
+        self._latencies_ms: deque[float] = deque(maxlen=LATENCIES_KEPT)
+        self._stats = CameraStats(FrameCounts(), 0, None, None, None)
+
+    @property
+    def stats(self) -> CameraStats:
+        """What has been done so far."""
+        return self._stats
+
+    def wake(self) -> None:
+        """End the wait for a frame."""
+        self._frames.close()
+
+    def run_once(self) -> None:
+        """Take the newest frame and see it through."""
+        frame = self._frames.take(TAKE_S)
+        self._count_replaced()
+        if frame is None:
+            self._end_events_if_blind()
+        else:
+            self._taken += 1
+            self._last_frame_ns = frame.captured_ns
+            self._follow(frame)
+        self._stats = self._current_stats()
+
+    def closed(self) -> None:
+        """End what is open: nobody watches from here on."""
+        now_ns = self._clock.monotonic_ns()
+        self._tell(self._watch.finish(now_ns, self._clock.wall_ns(), "stopped"))
+        self._stats = self._current_stats()
+
+    def _count_replaced(self) -> None:
+        replaced = self._frames.replaced
+        self._watch.shed(ShedReason.BUSY, replaced - self._replaced)
+        self._replaced = replaced
+
+    def _follow(self, frame: Frame) -> None:
+        plan = self._watch.plan(frame)
+        if plan.shed is not None:
+            return
+        looks = self._look(frame, plan)
+        if looks is None:
+            self._watch.shed(ShedReason.FAILED)
+            return
+        changes = self._watch.conclude(frame, looks, self._wall_of(frame.captured_ns))
+        self._tell(changes)
+        self._note_latency(frame)
+        self._concluded(frame, changes, self._watch.open_events)
+
+    def _look(self, frame: Frame, plan: LookPlan) -> list[Look] | None:
+        """Return what was found in each region, or None when the networks could not answer."""
+        try:
+            answers = [
+                self._seats.submit(Demand(self._model, frame.picture, region, self._min_score))
+                for region in plan.regions
+            ]
+            found = [answer.result(LOOK_LIMIT_S) for answer in answers]
+        except (DeviceError, ModelError, LookTimeoutError) as error:
+            _log.error("camera %s: a frame could not be looked at: %s", self._watch.name, error)
+            return None
+        except (CancelledError, Closed):
+            return None  # the seats are stopping, and so are we
+        return list(zip(plan.regions, found, strict=True))
+
+    def _end_events_if_blind(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        if self._last_frame_ns is None or not self._watch.open_events:
+            return
+        if now_ns - self._last_frame_ns >= nanoseconds(BLIND_AFTER_S):
+            self._tell(self._watch.finish(now_ns, self._clock.wall_ns(), "source_lost"))
+
+    def _tell(self, changes: Sequence[EventChange]) -> None:
+        if changes:
+            self._commit(changes)
+
+    def _wall_of(self, moment_ns: int) -> int:
+        return self._clock.wall_ns() - (self._clock.monotonic_ns() - moment_ns)
+
+    def _note_latency(self, frame: Frame) -> None:
+        self._last_look_ns = frame.captured_ns
+        self._latencies_ms.append((self._clock.monotonic_ns() - frame.captured_ns) / 1e6)
+
+    def _current_stats(self) -> CameraStats:
+        ordered = sorted(self._latencies_ms)
+        return CameraStats(
+            counts=self._watch.counts(self._taken + self._replaced),
+            open_events=len(self._watch.open_events),
+            latency_p50_ms=_percentile(ordered, 0.50),
+            latency_p99_ms=_percentile(ordered, 0.99),
+            last_look_ns=self._last_look_ns,
+        )
+
+
+def _percentile(ordered: Sequence[float], share: float) -> float | None:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
