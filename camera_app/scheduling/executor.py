@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -70,10 +70,17 @@ class CpuSeats:
     Args:
         packs: The models that will be asked for, by name.
         seats: How many threads; 0 for one a core, at most four.
+        load: Opens a model; called once a seat and model.
     """
 
-    def __init__(self, packs: Mapping[str, ModelPack], seats: int = 0) -> None:
+    def __init__(
+        self,
+        packs: Mapping[str, ModelPack],
+        seats: int = 0,
+        load: Callable[[ModelPack], Network] = load_network,
+    ) -> None:
         self._packs = dict(packs)
+        self._load = load
         self.seats = seats or min(os.cpu_count() or 1, MOST_SEATS_BY_DEFAULT)
         self._changed = threading.Condition()  # guards _waiting, _closed, _stats
         self._waiting: deque[tuple[Demand, Answer]] = deque()
@@ -89,7 +96,7 @@ class CpuSeats:
         """
         self._closed = False
         for seat in range(self.seats):
-            networks = {name: load_network(pack) for name, pack in self._packs.items()}
+            networks = {name: self._load(pack) for name, pack in self._packs.items()}
             name = f"camera-app-cpu-{seat}"
             thread = threading.Thread(target=self._serve, args=(networks,), name=name, daemon=True)
             self._threads.append(thread)

@@ -1,0 +1,130 @@
+"""Seats answer every demand, count their work, and survive what networks do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from camera_app.errors import DeviceError, ModelOutputError
+from camera_app.inference import Network
+from camera_app.models import ModelPack
+from camera_app.scheduling import CpuSeats, Demand
+from camera_app.threads import Closed
+from camera_app.values import Box, Detection, Region, Yuv420
+
+LIMIT_S = 5.0
+LUMA = np.zeros((48, 64), np.uint8)
+PICTURE = Yuv420(LUMA, LUMA[::2, ::2], LUMA[::2, ::2])
+REGION = Region(0, 0, 64, 48)
+
+
+class ScriptedNetwork:
+    """Finds one person whose box tells the region; can be held and made to fail."""
+
+    def __init__(self) -> None:
+        self.may_run = threading.Event()
+        self.may_run.set()
+        self.failure: Exception | None = None
+        self.running = threading.Event()
+
+    def prepare(self, picture: Yuv420, region: Region) -> Region:
+        return region
+
+    def invoke(self, prepared: Region) -> Region:
+        self.running.set()
+        assert self.may_run.wait(LIMIT_S)
+        if self.failure is not None:
+            raise self.failure
+        return prepared
+
+    def decode(self, outputs: Region, prepared: Region, *, min_score: float) -> list[Detection]:
+        return [Detection(outputs.box, "person", min_score)]
+
+
+def demand(x: int = 0) -> Demand:
+    return Demand("m", PICTURE, Region(x, 0, 10, 10), 0.25)
+
+
+@pytest.fixture
+def network() -> ScriptedNetwork:
+    return ScriptedNetwork()
+
+
+@pytest.fixture
+def seats(network: ScriptedNetwork) -> Iterator[CpuSeats]:
+    packs = cast("dict[str, ModelPack]", {"m": None})
+    seats = CpuSeats(packs, 1, load=lambda _pack: cast(Network, network))
+    seats.start()
+    yield seats
+    network.may_run.set()
+    seats.stop()
+
+
+def test_each_demand_gets_its_own_answer(seats: CpuSeats) -> None:
+    answers = [seats.submit(demand(x)) for x in range(0, 40, 2)]
+    found = [answer.result(LIMIT_S) for answer in answers]
+    assert [one[0].box.left for one in found] == list(range(0, 40, 2))
+    assert found[0] == [Detection(Box(0, 0, 10, 10), "person", 0.25)]
+    assert (seats.stats.looks, seats.stats.failed) == (20, 0)
+
+
+def test_an_error_of_the_model_reaches_the_caller_and_the_seat_lives_on(
+    seats: CpuSeats, network: ScriptedNetwork
+) -> None:
+    network.failure = ModelOutputError("three tensors where four are expected")
+    with pytest.raises(ModelOutputError, match="three tensors"):
+        seats.submit(demand()).result(LIMIT_S)
+    network.failure = None
+    assert seats.submit(demand()).result(LIMIT_S)
+    assert seats.stats.failed == 1
+
+
+def test_a_bug_becomes_a_device_error_and_the_seat_lives_on(
+    seats: CpuSeats, network: ScriptedNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    network.failure = ZeroDivisionError("oops")
+    with pytest.raises(DeviceError, match="oops"):
+        seats.submit(demand()).result(LIMIT_S)
+    assert "nobody foresaw" in caplog.text
+    network.failure = None
+    assert seats.submit(demand()).result(LIMIT_S)
+
+
+def test_stopping_cancels_what_waits_and_refuses_what_comes(
+    seats: CpuSeats, network: ScriptedNetwork
+) -> None:
+    network.may_run.clear()
+    first = seats.submit(demand())
+    assert network.running.wait(LIMIT_S)
+    second = seats.submit(demand())
+    stopper = threading.Thread(target=seats.stop)
+    stopper.start()
+    with pytest.raises(CancelledError):
+        second.result(LIMIT_S)
+    network.may_run.set()
+    assert first.result(LIMIT_S)
+    stopper.join(LIMIT_S)
+    with pytest.raises(Closed):
+        seats.submit(demand())
+
+
+def test_seats_work_side_by_side() -> None:
+    """Both must be inside the network at once, or neither gets out."""
+    both_inside = threading.Barrier(2, timeout=LIMIT_S)
+
+    class Meeting(ScriptedNetwork):
+        def invoke(self, prepared: Region) -> Region:
+            both_inside.wait()
+            return prepared
+
+    packs = cast("dict[str, ModelPack]", {"m": None})
+    seats = CpuSeats(packs, 2, load=lambda _pack: cast(Any, Meeting()))
+    seats.start()
+    answers = [seats.submit(demand()) for _ in range(2)]
+    assert all(answer.result(LIMIT_S) for answer in answers)
+    seats.stop()
