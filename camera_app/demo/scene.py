@@ -107,12 +107,26 @@ class SceneFrame:
 
 
 class Scene:
-    """Draws the frames of the scene one after the other."""
+    """Draws the frames of the scene."""
 
     def frames(self) -> Iterator[SceneFrame]:
-        """Draw all frames in order; the same ones every time."""
-        for index in range(FRAMES):
-            yield self._frame(index / FPS, self._noise(index))
+        """Draw all frames in order."""
+        return map(self.frame, range(FRAMES))
+
+    def frame(self, index: int) -> SceneFrame:
+        """Draw one frame, 0 to `FRAMES` - 1; the same one every time."""
+        at_s = index / FPS
+        picture = self._wall.copy()
+        layers = [
+            _paint(picture, visit, self.people[walk.person], _place(walk, at_s))
+            for visit, walk in enumerate(WALKS, start=1)
+            if walk.starts_s <= at_s <= walk.ends_s
+        ]
+        hedge, hedge_alpha = self._hedge
+        picture += (hedge - picture) * hedge_alpha[..., None]
+        picture += self._noise(index)[..., None]
+        np.clip(picture + 0.5, 0, 255, out=picture)
+        return SceneFrame(picture.astype(np.uint8), tuple(_presences(layers, hedge_alpha)))
 
     @cached_property
     def people(self) -> tuple[CutOut, ...]:
@@ -135,19 +149,6 @@ class Scene:
         """Return a cut-out of the grain, elsewhere in every frame: far cheaper than new noise."""
         y, x = (37 * index) % _SHIFTS_PX, (53 * index) % _SHIFTS_PX
         return self._grain[y : y + SIZE.height, x : x + SIZE.width]
-
-    def _frame(self, at_s: float, noise: Grey) -> SceneFrame:
-        picture = self._wall.copy()
-        layers = [
-            _paint(picture, visit, self.people[walk.person], _place(walk, at_s))
-            for visit, walk in enumerate(WALKS, start=1)
-            if walk.starts_s <= at_s <= walk.ends_s
-        ]
-        hedge, hedge_alpha = self._hedge
-        picture += (hedge - picture) * hedge_alpha[..., None]
-        picture += noise[..., None]
-        np.clip(picture + 0.5, 0, 255, out=picture)
-        return SceneFrame(picture.astype(np.uint8), tuple(_presences(layers, hedge_alpha)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,137 @@
+"""The demo's scene: what its truth says is what its frames show."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from camera_app.demo import Film, make_film
+from camera_app.demo.film import mot_lines
+from camera_app.demo.scene import FPS, FRAMES, SIZE, WALKS, Scene, SceneFrame
+from camera_app.values import Box
+
+pytest.importorskip("skimage", reason="the scene is made from what scikit-image carries")
+pytest.importorskip("matplotlib", reason="the scene is made from what matplotlib carries")
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    return Scene()
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
+    return make_film(tmp_path_factory.mktemp("film"))
+
+
+def test_a_frame_is_drawn_alike_every_time(scene: Scene) -> None:
+    first, again = scene.frame(188), Scene().frame(188)
+
+    assert first.pixels.shape == (SIZE.height, SIZE.width, 3)
+    assert np.array_equal(first.pixels, again.pixels)
+    assert first.present == again.present
+
+
+@pytest.mark.parametrize("at_s", [0.0, 0.9, 8.0, 9.0, 16.0, 22.0, 23.9])
+def test_the_scene_is_empty_before_between_and_after_the_visits(scene: Scene, at_s: float) -> None:
+    assert scene.frame(round(at_s * FPS)).present == ()
+
+
+def test_nobody_stands_outside_the_boxes(scene: Scene) -> None:
+    """Outside them only a shadow falls, which makes nothing brighter."""
+    for index in range(12, FRAMES, 17):
+        frame = scene.frame(index)
+        brighter = difference(frame, scene.frame(0)).max(axis=2) > 25
+        for presence in frame.present:
+            rows, columns = pixels_of(presence.box)
+            brighter[rows, columns] = False
+        assert not brighter.any()
+
+
+def test_a_box_touches_the_person_on_every_side_but_the_hedge(scene: Scene) -> None:
+    frame = scene.frame(40)  # one person stands in the middle
+    [presence] = frame.present
+    changed = np.abs(difference(frame, scene.frame(0))).max(axis=2) > 40
+    inside = changed[pixels_of(presence.box)]
+
+    assert inside[:4].any()
+    assert inside[:, :4].any()
+    assert inside[:, -4:].any()
+
+
+def test_somebody_who_comes_in_becomes_visible_bit_by_bit(scene: Scene) -> None:
+    seen = [frame.present[0].visibility for frame in map(scene.frame, range(12, 35, 3))]
+
+    assert seen == sorted(seen)
+    assert seen[0] < 0.1
+    assert seen[-1] > 0.98  # the hedge's edge is wavy
+
+
+def test_whoever_walks_behind_is_hidden_while_they_cross(scene: Scene) -> None:
+    behind, front = scene.frame(191).present
+
+    assert behind.visibility < 0.5
+    assert front.visibility > 0.98
+
+
+def difference(frame: SceneFrame, other: SceneFrame) -> npt.NDArray[np.int16]:
+    return frame.pixels.astype(np.int16) - other.pixels.astype(np.int16)
+
+
+def pixels_of(box: Box) -> tuple[slice, slice]:
+    return slice(int(box.top), int(box.bottom)), slice(int(box.left), int(box.right))
+
+
+def test_a_visit_lasts_as_long_as_any_of_the_person_is_inside(film: Film) -> None:
+    for visit, walk in zip(film.visits, WALKS, strict=True):
+        assert walk.starts_s <= visit.first_s < visit.last_s <= walk.ends_s
+        assert sorted(visit.boxes) == list(range(min(visit.boxes), max(visit.boxes) + 1))
+        assert visit.visibility.keys() == visit.boxes.keys()
+
+
+def test_the_clip_plays_as_many_frames_as_the_truth_counts(film: Film) -> None:
+    with av.open(str(film.clip)) as container:
+        [stream] = container.streams.video
+        times = [frame.time for frame in container.decode(stream)]
+
+        assert (stream.width, stream.height) == (SIZE.width, SIZE.height)
+    assert times == pytest.approx([index / FPS for index in range(FRAMES)])
+
+
+def test_the_truth_is_written_beside_the_clip(film: Film) -> None:
+    folder: Path = film.clip.parent
+    truth = json.loads((folder / "scene.json").read_text())
+    lines = (folder / "scene.txt").read_text().splitlines()
+
+    assert truth["frames"] == FRAMES
+    assert [visit["person"] for visit in truth["visits"]] == [
+        "Eileen Collins",
+        "Grace Hopper",
+        "Eileen Collins",
+        "Grace Hopper",
+    ]
+    assert len(lines) == sum(len(visit.boxes) for visit in film.visits)
+
+
+def test_truth_lines_count_frames_from_one(film: Film) -> None:
+    first = film.visits[0]
+    index = min(first.boxes)
+    box: Box = first.boxes[index]
+
+    frame, visit, left, top, width, height, *_, visibility = (
+        mot_lines(film.visits).split("\n")[0].split(",")
+    )
+
+    assert (int(frame), int(visit)) == (index + 1, 1)
+    assert [float(n) for n in (left, top, width, height)] == [
+        box.left,
+        box.top,
+        box.width,
+        box.height,
+    ]
+    assert float(visibility) == first.visibility[index]
