@@ -1,1 +1,42 @@
-"""To be written."""
+"""Networks: a pack is loaded by a runtime, fed with pictures, its tensors decoded.
+
+`load_network`, `load_classifier` and `load_embedder` are the doors. A loaded one belongs to one
+thread at a time; many threads load the same pack many times.
+"""
+
+from camera_app.inference.decoders import Classification
+from camera_app.inference.network import (
+    Classifier,
+    FaceEmbedder,
+    Network,
+    load_classifier,
+    load_embedder,
+    load_network,
+)
+from camera_app.inference.preprocess import Placement, Prepared
+from camera_app.inference.runtime import (
+    Interpreter,
+    Outputs,
+    Runtime,
+    Tensor,
+    TensorSpec,
+    choose_runtime,
+)
+
+__all__ = [
+    "Classification",
+    "Classifier",
+    "FaceEmbedder",
+    "Interpreter",
+    "Network",
+    "Outputs",
+    "Placement",
+    "Prepared",
+    "Runtime",
+    "Tensor",
+    "TensorSpec",
+    "choose_runtime",
+    "load_classifier",
+    "load_embedder",
+    "load_network",
+]

@@ -1,0 +1,191 @@
+"""`camera-app models`: which networks are known, what they are, whether their weights are right."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+from camera_app.errors import ModelError
+from camera_app.models import (
+    ModelPack,
+    cache_folder,
+    fetch,
+    find_pack,
+    list_packs,
+    locate_weights,
+)
+
+MOST_LABELS = 8  # are shown to a person; --json has them all
+
+DESCRIPTION = """Model packs: a manifest that describes a network, and its weights.
+
+A pack is named by its name in the catalogue, by its folder, or by its weights file."""
+
+EPILOGUE = "exit codes: 0 all is well, 1 something is missing or wrong, 2 not understood"
+
+
+def configure(subparsers: Any) -> None:
+    """Add the parser of this command."""
+    parser = subparsers.add_parser(
+        "models",
+        help="list, show, check and download model packs",
+        description=DESCRIPTION,
+        epilog=EPILOGUE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _add(actions, "list", list_models, "list the packs of the catalogue")
+    show = _add(actions, "show", show_model, "show all that is known about a pack")
+    show.add_argument("model", metavar="PACK", help="name, folder or weights file")
+    verify = _add(actions, "verify", verify_models, "check that weights are there and are right")
+    verify.add_argument("models", metavar="PACK", nargs="*", help="default: the whole catalogue")
+    get = _add(actions, "fetch", fetch_models, "download weights into the cache folder")
+    get.add_argument("models", metavar="PACK", nargs="+", help="name or folder")
+
+
+def _add(actions: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=EPILOGUE
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def list_models(arguments: argparse.Namespace) -> int:
+    """Print the packs of the catalogue, and where their weights are."""
+    records = [_checked(pack) for pack in list_packs()]
+    if arguments.json:
+        _print_json(records)
+    else:
+        _print_table(records)
+    return 0
+
+
+def show_model(arguments: argparse.Namespace) -> int:
+    """Print all that is known about one pack."""
+    pack = find_pack(arguments.model)
+    record = _details(pack)
+    if arguments.json:
+        _print_json(record)
+    else:
+        _print_details(record)
+    return 0
+
+
+def verify_models(arguments: argparse.Namespace) -> int:
+    """Check weights; 1 if some are missing or wrong."""
+    packs = [find_pack(name) for name in arguments.models] or list_packs()
+    records = [_checked(pack) for pack in packs]
+    if arguments.json:
+        _print_json(records)
+    else:
+        for record in records:
+            sys.stdout.write(f"{record['name']}: {record['error'] or 'ok, ' + record['weights']}\n")
+    return 0 if all(record["ok"] for record in records) else 1
+
+
+def fetch_models(arguments: argparse.Namespace) -> int:
+    """Download weights; 1 if some could not be had."""
+    records = [_fetched(find_pack(name)) for name in arguments.models]
+    if arguments.json:
+        _print_json(records)
+    else:
+        for record in records:
+            sys.stdout.write(f"{record['name']}: {record['error'] or record['weights']}\n")
+    return 0 if all(record["ok"] for record in records) else 1
+
+
+def _checked(pack: ModelPack) -> dict[str, Any]:
+    """Return a pack as a line of the list, its weights looked for and hashed."""
+    weights, error = "", ""
+    try:
+        weights = str(locate_weights(pack))
+    except ModelError as refusal:
+        error = str(refusal)
+    return {**_summary(pack), "ok": not error, "weights": weights, "error": error}
+
+
+def _fetched(pack: ModelPack) -> dict[str, Any]:
+    weights, error = "", ""
+    # Only a terminal has somebody who watches a bar.
+    with tqdm(
+        total=pack.weights.size_bytes,
+        desc=pack.name,
+        unit="B",
+        unit_scale=True,
+        disable=not sys.stderr.isatty(),
+    ) as bar:
+        try:
+            weights = str(fetch(pack, cache_folder(), progress=bar.update))
+        except ModelError as refusal:
+            error = str(refusal)
+    return {"name": pack.name, "ok": not error, "weights": weights, "error": error}
+
+
+def _summary(pack: ModelPack) -> dict[str, Any]:
+    return {
+        "name": pack.name,
+        "task": pack.task.value,
+        "family": pack.family,
+        "input": str(pack.input.size),
+        "labels": len(pack.labels),
+    }
+
+
+def _details(pack: ModelPack) -> dict[str, Any]:
+    return {
+        **_checked(pack),
+        "labels": list(pack.labels),
+        "fit": pack.input.fit.value,
+        "colour": pack.input.colour.value,
+        "sha256": pack.sha256,
+        "size_bytes": pack.weights.size_bytes,
+        "url": pack.weights.url,
+        "digest": pack.digest,
+        "folder": str(pack.folder),
+        "decode": pack.decode.model_dump(mode="json"),
+        "licence": pack.licence.model_dump(),
+        "card": pack.card.model_dump(),
+    }
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def _print_table(records: list[dict[str, Any]]) -> None:
+    sys.stdout.write(f"{'name':30} {'task':14} {'family':16} {'input':8} {'labels':>6}  weights\n")
+    for record in records:
+        state = "ok" if record["ok"] else "missing or wrong"
+        sys.stdout.write(
+            f"{record['name']:30} {record['task']:14} {record['family']:16} "
+            f"{record['input']:8} {record['labels']:6}  {state}\n"
+        )
+
+
+def _print_details(record: dict[str, Any]) -> None:
+    labels = record["labels"]
+    more = f" … ({len(labels)} in all)" if len(labels) > MOST_LABELS else ""
+    lines = {
+        "name": record["name"],
+        "summary": record["card"]["summary"],
+        "task": f"{record['task']}, family {record['family']}",
+        "input": f"{record['input']}, {record['colour']}, {record['fit']}",
+        "labels": ", ".join(labels[:MOST_LABELS]) + more,
+        "weights": record["weights"] or record["error"],
+        "sha256": record["sha256"],
+        "licence": record["licence"]["name"],
+        "source": record["card"]["source"],
+        "changed": record["card"]["derived"],
+        **{f"on {name}": text for name, text in record["card"]["measured"].items()},
+        "manifest": record["folder"],
+        "digest": record["digest"],
+    }
+    for name, text in lines.items():
+        if text:
+            sys.stdout.write(f"{name + ':':18} {text}\n")

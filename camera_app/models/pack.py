@@ -1,0 +1,467 @@
+"""What a model pack says: its manifest, checked and frozen.
+
+The manifest is TOML beside the weights (or in the catalogue, without them). Everything that
+tells one network of a known family from another stands in it, so that a new model of such a
+family needs a manifest and no code. Finding, hashing and downloading weights is not done here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tomllib
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from camera_app.errors import PackRejected
+from camera_app.values import Size
+
+MANIFEST = "manifest.toml"
+
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Pixel = Annotated[int, Field(ge=0, le=255)]
+Side = Annotated[int, Field(ge=1, le=8192)]
+
+
+class Task(StrEnum):
+    """What a network is for."""
+
+    DETECTION = "detection"
+    CLASSIFICATION = "classification"
+    EMBEDDING = "embedding"
+    POSE = "pose"
+    SEGMENTATION = "segmentation"
+    NONE = "none"
+
+
+class Fit(StrEnum):
+    """How a picture is brought to the input's size."""
+
+    STRETCH = "stretch"
+    LETTERBOX_TOP_LEFT = "letterbox_top_left"
+    LETTERBOX_CENTRE = "letterbox_centre"
+
+
+class Colour(StrEnum):
+    """The channels of the input, in order."""
+
+    RGB = "rgb"
+    BGR = "bgr"
+    GREY = "grey"
+
+    @property
+    def channels(self) -> int:
+        return 1 if self is Colour.GREY else 3
+
+
+class Table(BaseModel):
+    """A table of the manifest: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Normalisation(Table):
+    """What a byte means to the network: (byte - mean) / divisor."""
+
+    mean: float
+    divisor: Annotated[float, Field(gt=0.0)]
+
+
+class InputGeometry(Table):
+    """How the picture becomes the input tensor.
+
+    Attributes:
+        width: Of the input, pixels.
+        height: Of the input, pixels.
+        fit: Stretched, or letterboxed with the picture in a corner or in the middle.
+        colour: The channels.
+        pad: Byte that fills what a letterbox leaves free, before normalisation.
+        normalise: What a byte means. A float input needs it; without it, a uint8 input gets
+            bytes unchanged and an int8 input bytes minus 128.
+    """
+
+    width: Side
+    height: Side
+    fit: Fit = Fit.STRETCH
+    colour: Colour = Colour.RGB
+    pad: Pixel = 0
+    normalise: Normalisation | None = None
+
+    @property
+    def size(self) -> Size:
+        return Size(self.width, self.height)
+
+
+class YoloxDecode(Table):
+    """Anchor-free grids: boxes relative to the cell, scores = objectness x class."""
+
+    family: Literal["yolox"]
+    strides: Annotated[tuple[Side, ...], Field(min_length=1)] = (8, 16, 32)
+    nms_iou: Share = 0.65
+
+
+class SsdPostprocessDecode(Table):
+    """SSD whose file ends in the TFLite_Detection_PostProcess operator.
+
+    The four output names say which tensor is which; the defaults are those that the TensorFlow 1
+    exporter gives.
+    """
+
+    family: Literal["ssd_postprocess"]
+    boxes: str = "TFLite_Detection_PostProcess"
+    classes: str = "TFLite_Detection_PostProcess:1"
+    scores: str = "TFLite_Detection_PostProcess:2"
+    count: str = "TFLite_Detection_PostProcess:3"
+
+
+class SsdAnchorsDecode(Table):
+    """SSD heads without the operator: encodings relative to anchors, a score column a class.
+
+    Attributes:
+        anchors: File in the pack: a line a row, `centre y, centre x, height, width`, shares of
+            the input.
+        centre_scale: What centre encodings are divided by.
+        size_scale: What size encodings are divided by, before the exponential.
+        has_background: Column 0 of the scores is no class.
+        nms_iou: For boxes of one class.
+        max_detections: How many are kept.
+    """
+
+    family: Literal["ssd_anchors"]
+    anchors: FileName
+    centre_scale: Positive = 10.0
+    size_scale: Positive = 5.0
+    has_background: bool = True
+    nms_iou: Share = 0.6
+    max_detections: Annotated[int, Field(ge=1)] = 100
+
+
+class PriorLayer(Table):
+    """One feature layer of priors: a cell each `stride` pixels, a prior a side in every cell.
+
+    Attributes:
+        stride: Pixels of the input.
+        sides: Width and height of each prior, pixels of the input.
+    """
+
+    stride: Side
+    sides: Annotated[tuple[tuple[Positive, Positive], ...], Field(min_length=1)]
+
+
+class UlfgDecode(Table):
+    """Light face detectors with SSD priors; landmarks where the file has them.
+
+    Attributes:
+        layers: The priors, in the order of the rows.
+        clip: Priors are clipped to the input.
+        centre_variance: Factor of centre and landmark offsets.
+        size_variance: Factor of size offsets, before the exponential.
+        scores: Whether the softmax is still to be done.
+        points: Landmarks a face; 0 if the file has none.
+        nms_iou: For overlapping faces.
+    """
+
+    family: Literal["ulfg"]
+    layers: Annotated[tuple[PriorLayer, ...], Field(min_length=1)]
+    clip: bool = True
+    centre_variance: Positive = 0.1
+    size_variance: Positive = 0.2
+    scores: Literal["probabilities", "logits"] = "probabilities"
+    points: Annotated[int, Field(ge=0)] = 0
+    nms_iou: Share = 0.4
+
+
+class CellLayer(Table):
+    """One feature layer of BlazeFace: `cells` by `cells`, each with `anchors` alike."""
+
+    cells: Side
+    anchors: Side
+
+
+class BlazefaceDecode(Table):
+    """BlazeFace: anchors without size, boxes and landmarks in input pixels."""
+
+    family: Literal["blazeface"]
+    layers: Annotated[tuple[CellLayer, ...], Field(min_length=1)]
+    points: Annotated[int, Field(ge=0)] = 6
+    nms_iou: Share = 0.3
+
+
+class ClassifierDecode(Table):
+    """One score a label."""
+
+    family: Literal["classifier"]
+
+
+class EmbeddingDecode(Table):
+    """A vector that tells one face from another.
+
+    Attributes:
+        width: Length of the vector.
+        targets: Where left eye, right eye, nose, left and right mouth corner (as seen) come to
+            lie in the input, pixels.
+    """
+
+    family: Literal["embedding"]
+    width: Annotated[int, Field(ge=2)]
+    targets: Annotated[tuple[tuple[float, float], ...], Field(min_length=5, max_length=5)]
+
+
+class UnusedDecode(Table):
+    """A family that is known by name, for which this program has no use yet."""
+
+    family: Literal["movenet", "class_map", "recurrent_ssd", "test_graph"]
+
+
+Decode = (
+    YoloxDecode
+    | SsdPostprocessDecode
+    | SsdAnchorsDecode
+    | UlfgDecode
+    | BlazefaceDecode
+    | ClassifierDecode
+    | EmbeddingDecode
+    | UnusedDecode
+)
+
+
+class DeclaredTensor(Table):
+    """A tensor as the manifest declares it; an empty shape is known only after a run."""
+
+    name: str
+    shape: tuple[int, ...] = ()
+    dtype: Literal["uint8", "int8", "int16", "int32", "int64", "float32"]
+
+
+class Tensors(Table):
+    """The signature of the file; where it is given, the file must have exactly these."""
+
+    inputs: tuple[DeclaredTensor, ...] = ()
+    outputs: tuple[DeclaredTensor, ...] = ()
+
+
+class Weights(Table):
+    """The file with the network.
+
+    Attributes:
+        file: Its name.
+        sha256: What it must hash to.
+        size_bytes: How long it is.
+        url: Where it can be downloaded unmodified; empty if nowhere.
+    """
+
+    file: FileName
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size_bytes: Annotated[int, Field(ge=1)]
+    url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+
+
+class Licence(Table):
+    """Under what terms the weights may be used."""
+
+    name: str
+    allows_shipping: bool
+
+
+class Card(Table):
+    """What a person should know before using the network.
+
+    Attributes:
+        summary: What it finds, in a sentence or two.
+        source: Where the weights come from: `owner/repository:path@commit`.
+        derived: How they were changed since; empty if they were not.
+        measured: Figures by data set.
+    """
+
+    summary: str
+    source: str
+    derived: str = ""
+    measured: dict[str, str] = {}
+
+
+class Manifest(Table):
+    """The whole of `manifest.toml`."""
+
+    schema_: Annotated[Literal[1], Field(alias="schema")]
+    name: FileName
+    task: Task
+    labels: tuple[str, ...] | FileName = ()
+    weights: Weights
+    input: InputGeometry
+    decode: Annotated[Decode, Field(discriminator="family")]
+    tensors: Tensors = Tensors()
+    licence: Licence
+    card: Card
+
+    @model_validator(mode="after")
+    def _task_fits_family(self) -> Manifest:
+        expected = _TASK_OF_DECODE.get(type(self.decode))
+        if expected is not None and self.task is not expected:
+            raise ValueError(f"family {self.decode.family} is for task {expected.value!r}")
+        return self
+
+
+_TASK_OF_DECODE: dict[type[Table], Task] = {
+    YoloxDecode: Task.DETECTION,
+    SsdPostprocessDecode: Task.DETECTION,
+    SsdAnchorsDecode: Task.DETECTION,
+    UlfgDecode: Task.DETECTION,
+    BlazefaceDecode: Task.DETECTION,
+    ClassifierDecode: Task.CLASSIFICATION,
+    EmbeddingDecode: Task.EMBEDDING,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelPack:
+    """One network, as its manifest describes it.
+
+    Attributes:
+        name: Of the pack.
+        folder: Where its manifest lies.
+        task: What the network is for.
+        weights: File name, hash, length and origin of the weights.
+        input: How a picture becomes the input tensor.
+        decode: The family and its parameters.
+        labels: Class names by index.
+        anchors: float32 (n, 4) as `centre y, centre x, height, width`, for families that keep
+            them in a file; else None.
+        tensors: The file's signature as declared; may be empty.
+        licence: Terms.
+        card: What a person should know.
+        digest: SHA-256 of all that decides what the network says: manifest, side files, weights.
+        weights_path: The weights where the owner pointed at them; None: to be located.
+    """
+
+    name: str
+    folder: Path
+    task: Task
+    weights: Weights
+    input: InputGeometry
+    decode: Decode
+    labels: tuple[str, ...]
+    anchors: npt.NDArray[np.float32] | None
+    tensors: Tensors
+    licence: Licence
+    card: Card
+    digest: str
+    weights_path: Path | None = None
+
+    @property
+    def family(self) -> str:
+        return self.decode.family
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 that the weights must have, in hexadecimal."""
+        return self.weights.sha256
+
+
+def read_pack(folder: Path) -> ModelPack:
+    """Read and check the manifest in a folder and the files that it names, save the weights.
+
+    Raises:
+        PackRejected: A file is missing or says something wrong; every problem of the manifest
+            is named with its key.
+    """
+    path = folder / MANIFEST
+    content = _read(path)
+    manifest = _parse(path, content)
+    labels, labels_content = _labels(folder, manifest)
+    anchors, anchors_content = _anchors(folder, manifest)
+    return ModelPack(
+        name=manifest.name,
+        folder=folder,
+        task=manifest.task,
+        weights=manifest.weights,
+        input=manifest.input,
+        decode=manifest.decode,
+        labels=labels,
+        anchors=anchors,
+        tensors=manifest.tensors,
+        licence=manifest.licence,
+        card=manifest.card,
+        digest=_digest(content, labels_content, anchors_content, manifest.weights.sha256.encode()),
+    )
+
+
+def _parse(path: Path, content: bytes) -> Manifest:
+    try:
+        document = tomllib.loads(content.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PackRejected(f"the manifest is not TOML: {error}", where=str(path)) from error
+    try:
+        return Manifest.model_validate(document)
+    except ValidationError as error:
+        lines = [_problem(details) for details in error.errors(include_url=False)]
+        listing = "".join(f"\n  {line}" for line in lines)
+        raise PackRejected(f"the manifest is wrong{listing}", where=str(path)) from error
+
+
+def _problem(details: Any) -> str:
+    """Say in a line which key is wrong, what is expected and what stands there."""
+    key = ".".join(str(part) for part in details["loc"]) or "manifest"
+    kind = details["type"]
+    if kind == "extra_forbidden":
+        return f"{key}: no such key"
+    if kind == "missing":
+        return f"{key}: is missing"
+    if kind == "union_tag_not_found":
+        return f"{key}: family is missing"
+    if kind == "union_tag_invalid":
+        context = details["ctx"]
+        return f"{key}.family: expected one of {context['expected_tags']}, got {context['tag']!r}"
+    message = str(details["msg"]).removeprefix("Value error, ")
+    value = details["input"]
+    got = f", got {value!r}" if isinstance(value, str | int | float | bool) else ""
+    return f"{key}: {message[0].lower()}{message[1:]}{got}"
+
+
+def _labels(folder: Path, manifest: Manifest) -> tuple[tuple[str, ...], bytes]:
+    if isinstance(manifest.labels, tuple):
+        return manifest.labels, b""
+    content = _read(folder / manifest.labels)
+    try:
+        lines = content.decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        where = str(folder / manifest.labels)
+        raise PackRejected(f"the labels are not UTF-8 text: {error}", where=where) from error
+    return tuple(line.strip() for line in lines if line.strip()), content
+
+
+def _anchors(folder: Path, manifest: Manifest) -> tuple[npt.NDArray[np.float32] | None, bytes]:
+    if not isinstance(manifest.decode, SsdAnchorsDecode):
+        return None, b""
+    path = folder / manifest.decode.anchors
+    content = _read(path)
+    try:
+        table = np.loadtxt(io.BytesIO(content), dtype=np.float32, delimiter=",", ndmin=2)
+    except ValueError as error:
+        raise PackRejected(f"the anchors are not numbers: {error}", where=str(path)) from error
+    if table.shape[1] != 4 or not np.isfinite(table).all():
+        message = f"anchors need 4 finite numbers a line, got {table.shape[1]}"
+        raise PackRejected(message, where=str(path))
+    return table, content
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PackRejected(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.hexdigest()
