@@ -1,0 +1,1 @@
+"""Programs of the desk: nothing here is installed with the camera."""

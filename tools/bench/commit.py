@@ -1,0 +1,164 @@
+"""Events a second, one transaction each: our store against bare `sqlite3`, in one run.
+
+Both sides write the same rows into the same schema with the same pragmas (WAL, synchronous=FULL):
+one insert into `event_change`, one into `outbox`, one upsert of `event`, one upsert of `stream`,
+then COMMIT, for every event. The bare side is handed finished tuples and does nothing else, on
+one thread. Ours gets `EventChange` values, makes the JSON, hands over to the writer's thread, and
+
+* `waiting`: waits for each commit before it makes the next, as a careful caller would;
+* `flowing`: hands over without waiting, as the service does, still one transaction each;
+* `grouped`: the same, with everything that waits in one transaction (not part of the ratio).
+
+Rounds are interleaved and the order in a round rotates; a ratio is the median over rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sqlite3
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from camera_app.clock import SystemClock
+from camera_app.config import RetentionSettings
+from camera_app.events import canonical_json, change_record
+from camera_app.store import EventStore
+from camera_app.store.database import open_database
+from camera_app.store.ledger import PUT_CHANGE, PUT_EVENT, PUT_OUTBOX, PUT_STREAM
+from camera_app.values import BestMoment, Box, ChangeType, Event, EventChange, Size
+
+CAMERA = "front"
+
+
+def make_changes(count: int) -> list[EventChange]:
+    """Return starts of so many events of one camera, a second apart, until now."""
+    now_ns = time.time_ns()
+    return [_change(number, now_ns - (count - number) * 10**9) for number in range(1, count + 1)]
+
+
+def _change(number: int, wall_ns: int) -> EventChange:
+    at_ns, box = number * 10**9, Box(101.5, 80.0, 160.0, 240.5)
+    event = Event(
+        event_id=str(uuid.UUID(int=wall_ns << 64 | number)),
+        camera=CAMERA,
+        label="person",
+        started_ns=at_ns,
+        last_seen_ns=at_ns,
+        box=box,
+        score=0.8123,
+        top_score=0.9,
+        best=BestMoment(at_ns, box, 0.9),
+        frame_size=Size(1280, 720),
+        zones=("door",),
+        entered_zones=("door",),
+    )
+    return EventChange(ChangeType.STARTED, at_ns, wall_ns, event, "appeared")
+
+
+def bare(path: Path, changes: list[EventChange]) -> float:
+    """Return events a second of bare `sqlite3`."""
+    rows = [_rows(number, change) for number, change in enumerate(changes, start=1)]
+    connection = open_database(path)
+    began_s = time.perf_counter()
+    for ledger_row, outbox_row, event_row, stream_row in rows:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(PUT_CHANGE, ledger_row)
+        connection.execute(PUT_OUTBOX, outbox_row)
+        connection.execute(PUT_EVENT, event_row)
+        connection.execute(PUT_STREAM, stream_row)
+        connection.execute("COMMIT")
+    took_s = time.perf_counter() - began_s
+    connection.close()
+    return len(changes) / took_s
+
+
+Row = tuple[object, ...]
+
+
+def _rows(number: int, change: EventChange) -> tuple[Row, Row, Row, Row]:
+    event, wall_ns = change.event, change.wall_ns
+    record = canonical_json(change_record(change))
+    kind, scores, zones = change.change.value, (event.score, event.top_score), '["door"]'
+    return (
+        (number, CAMERA, number, event.event_id, kind, wall_ns, wall_ns, record),
+        (number,),
+        (event.event_id, CAMERA, event.label, wall_ns, wall_ns, None, *scores, zones, 0, number),
+        (CAMERA, number, number),
+    )
+
+
+def ours(path: Path, changes: list[EventChange], *, is_waiting: bool, group_limit: int) -> float:
+    """Return events a second of the store, until the last one is on disk."""
+    store = EventStore(path, SystemClock(), RetentionSettings(), group_limit=group_limit)
+    store.start()
+    try:
+        began_s = time.perf_counter()
+        for change in changes:
+            commit = store.commit([change])
+            if is_waiting:
+                commit.wait(10.0)
+        commit.wait(60.0)
+        return len(changes) / (time.perf_counter() - began_s)
+    finally:
+        store.stop()
+
+
+def waiting(path: Path, changes: list[EventChange]) -> float:
+    return ours(path, changes, is_waiting=True, group_limit=1)
+
+
+def flowing(path: Path, changes: list[EventChange]) -> float:
+    return ours(path, changes, is_waiting=False, group_limit=1)
+
+
+def grouped(path: Path, changes: list[EventChange]) -> float:
+    return ours(path, changes, is_waiting=False, group_limit=500)
+
+
+SIDES: tuple[Callable[[Path, list[EventChange]], float], ...] = (bare, waiting, flowing, grouped)
+
+
+def measure(folder: Path, rounds: int, count: int) -> dict[str, list[float]]:
+    """Return the rates of every side, a figure a round."""
+    rates: dict[str, list[float]] = {side.__name__: [] for side in SIDES}
+    changes = make_changes(count)
+    for turn in range(rounds):
+        for step in range(len(SIDES)):
+            side = SIDES[(turn + step) % len(SIDES)]
+            place = Path(tempfile.mkdtemp(dir=folder))
+            rates[side.__name__].append(side(place / "events.db", changes))
+            shutil.rmtree(place)
+    return rates
+
+
+def summary(rates: dict[str, list[float]]) -> dict[str, float]:
+    """Return medians, and ratios to the bare side of the same round."""
+
+    def ratio(name: str) -> float:
+        pairs = zip(rates[name], rates["bare"], strict=True)
+        return round(statistics.median(our / their for our, their in pairs), 3)
+
+    medians = {f"{name}_per_s": round(statistics.median(of)) for name, of in rates.items()}
+    ratios = {f"{name}_ratio": ratio(name) for name in rates if name != "bare"}
+    return {**medians, **ratios}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--events", type=int, default=1000, help="a round and side")
+    parser.add_argument("--folder", type=Path, default=Path(), help="on the disk to be measured")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        rates = measure(Path(folder), arguments.rounds, arguments.events)
+    print(json.dumps({"sqlite": sqlite3.sqlite_version, **summary(rates)}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
