@@ -1,1 +1,21 @@
-"""To be written."""
+"""The event store: SQLite, the one writer, the outbox, and queries for people."""
+
+from camera_app.store.commit import Commit, CommittedChange
+from camera_app.store.event_store import DATABASE_NAME, EventStore
+from camera_app.store.handover import StoreStats
+from camera_app.store.outbox import Outbox
+from camera_app.store.queries import EventFilter, EventQueries, EventSummary
+from camera_app.store.writer import CommitListener
+
+__all__ = [
+    "DATABASE_NAME",
+    "Commit",
+    "CommitListener",
+    "CommittedChange",
+    "EventFilter",
+    "EventQueries",
+    "EventStore",
+    "EventSummary",
+    "Outbox",
+    "StoreStats",
+]

@@ -1,0 +1,295 @@
+"""What the threads of the house and the one writer share: the only state in here with a lock."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from camera_app.errors import StoreError
+from camera_app.store.commit import Commit, CommittedChange
+from camera_app.store.waiting import WaitingChange, WaitingChanges
+from camera_app.values import ChangeType
+
+# So many acknowledged rows are worth a transaction of their own at once.
+SETTLE_GROUP = 500
+
+State = Literal["closed", "open", "full", "corrupt"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStats:
+    """How the store does.
+
+    Attributes:
+        state: `closed`, `open`, `full` (kept in memory and tried again; also for a disk that
+            fails) or `corrupt` (given up).
+        trouble: What is wrong and what to do about it; empty: nothing.
+        changes: Rows of the ledger.
+        backlog: Rows that no broker has acknowledged.
+        oldest_unsent_wall_ns: When the oldest of those was written; None if there is none.
+        oldest_unsent_age_s: How long ago that is; None if there is none.
+        waiting: Changes in memory that are not on disk yet.
+        committed: Changes written since the start.
+        shed_updates: Updates given up because the disk took nothing.
+        shed_others: Starts and ends given up for the same reason.
+        removed: Rows that retention removed since the start.
+        removed_untold: How many of those no broker had acknowledged.
+        last_commit_ms: How long the newest transaction took.
+        size_bytes: Of the database and its log.
+    """
+
+    state: State = "closed"
+    trouble: str = ""
+    changes: int = 0
+    backlog: int = 0
+    oldest_unsent_wall_ns: int | None = None
+    oldest_unsent_age_s: float | None = None
+    waiting: int = 0
+    committed: int = 0
+    shed_updates: int = 0
+    shed_others: int = 0
+    removed: int = 0
+    removed_untold: int = 0
+    last_commit_ms: float = 0.0
+    size_bytes: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self.state == "full"
+
+
+@dataclass(slots=True)
+class _Tally:
+    """The changing numbers behind `StoreStats`, by the same names."""
+
+    changes: int = 0
+    backlog: int = 0
+    oldest_unsent_wall_ns: int | None = None
+    committed: int = 0
+    shed_updates: int = 0
+    shed_others: int = 0
+    removed: int = 0
+    removed_untold: int = 0
+    last_commit_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the writer takes into one transaction.
+
+    Attributes:
+        changes: To be inserted, in this order.
+        settled: Rows to take out of the outbox.
+    """
+
+    changes: Sequence[WaitingChange]
+    settled: frozenset[int]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.changes and not self.settled
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of one transaction.
+
+    Attributes:
+        rows: The rows of the changes.
+        settled: How many rows left the outbox.
+        oldest_unsent_wall_ns: When the oldest row still there was written, if any is.
+        took_ms: How long it took.
+    """
+
+    rows: Sequence[CommittedChange]
+    settled: int
+    oldest_unsent_wall_ns: int | None
+    took_ms: float
+
+
+class HandOver:
+    """Changes and settlements on their way to the writer, and its answers on their way back.
+
+    The callers' side: `put`, `settle`, `stats`, the waiting. The writer's side: `take`, then
+    `written` or `failed`.
+    """
+
+    def __init__(self, where: str, waiting_limit: int) -> None:
+        self._where = where
+        lock = threading.Lock()  # guards every field below
+        self._work = threading.Condition(lock)  # there is something to write
+        self._progress = threading.Condition(lock)  # there may be room, or nothing left
+        self._lock = lock
+        self._waiting = WaitingChanges(waiting_limit)
+        self._in_hand: Sequence[WaitingChange] = ()  # what the writer is writing
+        self._settled: set[int] = set()  # acknowledged, still in the outbox
+        self._failure: StoreError | None = None  # the newest attempt's; None: it went through
+        self._state: State = "closed"
+        self._tally = _Tally()
+
+    # The callers' side
+
+    def new_commit(self, count: int) -> Commit:
+        """Return a commit for so many changes; they must be put next."""
+        return Commit(count, self._lock)
+
+    def put(self, commit: Commit, changes: Sequence[WaitingChange]) -> None:
+        """Append the changes of one commit: waits at the limit, or sheds while nothing is written.
+
+        Raises:
+            StoreError: The store is closed or has given up.
+        """
+        with self._work:
+            self._progress.wait_for(self._takes_more)
+            self._refuse_if_closed()
+            self._waiting.put(changes)
+            if self._failure is not None:
+                commit.delay(self._failure)
+                self._shed()
+            self._work.notify()
+
+    def _takes_more(self) -> bool:
+        return not self._waiting.is_at_limit or self._state != "open"
+
+    def _refuse_if_closed(self) -> None:
+        if self._state == "corrupt" and self._failure is not None:
+            raise self._failure
+        if self._state == "closed":
+            raise StoreError("the event store is closed", where=self._where)
+
+    def _shed(self) -> None:
+        shed = self._waiting.shed()
+        updates = sum(1 for waiting in shed if waiting.change.change is ChangeType.UPDATED)
+        for waiting in shed:
+            waiting.commit.shed_one()
+        self._tally.shed_updates += updates
+        self._tally.shed_others += len(shed) - updates
+
+    def settle(self, rows: Iterable[int]) -> None:
+        with self._work:
+            self._settled.update(rows)
+            if len(self._settled) >= SETTLE_GROUP:
+                self._work.notify()
+
+    def settling(self) -> int:
+        """Return how many acknowledged rows were not yet taken out of the outbox."""
+        with self._work:
+            return len(self._settled)
+
+    def wait_drained(self, timeout_s: float) -> bool:
+        """Wait until everything is written and acknowledged; return whether it is."""
+        with self._progress:
+            return self._progress.wait_for(self._is_drained, timeout_s)
+
+    def _is_drained(self) -> bool:
+        return self._tally.backlog == 0 and not self._in_hand and not len(self._waiting)
+
+    def stats(self) -> StoreStats:
+        with self._work:
+            return StoreStats(
+                state=self._state,
+                trouble="" if self._failure is None else str(self._failure),
+                waiting=len(self._waiting) + len(self._in_hand),
+                **asdict(self._tally),
+            )
+
+    def close(self) -> None:
+        """Refuse what comes from now on; what waits can still be taken."""
+        with self._work:
+            if self._state != "corrupt":
+                self._state = "closed"
+            self._work.notify_all()
+            self._progress.notify_all()
+
+    def abandon(self) -> int:
+        """Give up what still waits, and tell who waits for it; return how much that was."""
+        with self._work:
+            count = len(self._waiting)
+            failure = self._failure or StoreError("the event store is closed", where=self._where)
+            for waiting in self._waiting.take(count):
+                waiting.commit.fail(failure)
+            self._progress.notify_all()
+            return count
+
+    # The writer's side
+
+    def open(self, changes: int, backlog: int, oldest_unsent_wall_ns: int | None) -> None:
+        """Begin to take changes, given what the ledger holds."""
+        with self._work:
+            self._failure = None
+            self._state = "open"
+            self._tally = _Tally(changes, backlog, oldest_unsent_wall_ns)
+
+    def take(self, limit: int, timeout_s: float) -> Batch:
+        """Return what is to be written: at once if changes wait, else what came in the time.
+
+        Settled rows alone are no hurry: they are told again after a crash, which does no harm,
+        and so a quiet camera writes once for an event and not twice.
+        """
+        with self._work:
+            self._work.wait_for(self._is_urgent, timeout_s)
+            self._in_hand = self._waiting.take(limit)
+            settled, self._settled = self._settled, set()
+            return Batch(self._in_hand, frozenset(settled))
+
+    def _is_urgent(self) -> bool:
+        return (
+            bool(len(self._waiting))
+            or len(self._settled) >= SETTLE_GROUP
+            or self._state == "closed"
+        )
+
+    def changes(self) -> int:
+        """Return how many rows the ledger has."""
+        return self._tally.changes
+
+    def written(self, batch: Batch, result: Written) -> None:
+        """Tell everybody that a batch is on disk."""
+        with self._work:
+            self._in_hand = ()
+            self._failure = None
+            for waiting, row in zip(batch.changes, result.rows, strict=True):
+                waiting.commit.add(row)
+            if self._state == "full":
+                self._state = "open"
+            tally = self._tally
+            tally.changes += len(result.rows)
+            tally.committed += len(result.rows)
+            tally.backlog += len(result.rows) - result.settled
+            tally.oldest_unsent_wall_ns = result.oldest_unsent_wall_ns
+            tally.last_commit_ms = result.took_ms
+            self._progress.notify_all()
+
+    def failed(self, batch: Batch, failure: StoreError) -> None:
+        """Take a batch back that could not be written, and tell who waits."""
+        with self._work:
+            self._in_hand = ()
+            self._failure = failure
+            self._waiting.put_back(batch.changes)
+            self._settled |= batch.settled
+            for waiting in self._waiting:
+                waiting.commit.delay(failure)
+            if self._state == "open":
+                self._state = "full"
+            self._shed()
+            self._progress.notify_all()
+
+    def give_up(self, failure: StoreError) -> None:
+        """Refuse everything from now on: the file is damaged and stays as it is."""
+        with self._work:
+            self._failure = failure
+            self._state = "corrupt"
+        self.abandon()
+
+    def removed(self, changes: int, untold: int, oldest_unsent_wall_ns: int | None) -> None:
+        """Count what retention removed."""
+        with self._work:
+            tally = self._tally
+            tally.changes -= changes
+            tally.backlog -= untold
+            tally.oldest_unsent_wall_ns = oldest_unsent_wall_ns
+            tally.removed += changes
+            tally.removed_untold += untold
+            self._progress.notify_all()

@@ -1,0 +1,160 @@
+"""Questions that people ask of the ledger. Read only, and while the service runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import sqlite_utils
+
+from camera_app.errors import StoreError
+from camera_app.store.commit import CommittedChange
+from camera_app.store.database import open_for_reading, translated
+
+_EVENTS = """
+SELECT event.*, change.record AS record FROM event
+JOIN event_change AS change ON change.row = event.last_row
+WHERE (:camera IS NULL OR event.camera = :camera)
+  AND (:label IS NULL OR event.label = :label)
+  AND started_wall_ns >= :since_wall_ns AND started_wall_ns < :until_wall_ns
+ORDER BY started_wall_ns DESC, event.event_id DESC LIMIT :limit
+"""
+_CHANGES = "SELECT * FROM event_change WHERE event_id = :event_id ORDER BY row"
+_NEVER_WALL_NS = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events are meant.
+
+    Attributes:
+        camera: Name of a camera; None: all.
+        label: What the object is; None: anything.
+        since_wall_ns: Those that started then or later, nanoseconds since 1970.
+        until_wall_ns: Those that started before; None: no end.
+        limit: At most so many, the newest; None: all.
+    """
+
+    camera: str | None = None
+    label: str | None = None
+    since_wall_ns: int = 0
+    until_wall_ns: int | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventSummary:
+    """One event as the database knows it.
+
+    Attributes:
+        event_id: Its id.
+        camera: Which camera saw it.
+        label: What the object is.
+        started_wall_ns: When it began, nanoseconds since 1970.
+        last_seen_wall_ns: When it was last seen.
+        ended_wall_ns: When it was over; None: it is not.
+        score: Median of its recent scores.
+        top_score: Highest such median.
+        entered_zones: Zones it has entered, in order.
+        is_stationary: It has not moved for the configured time.
+        record: Its newest change as on the `event` topic, without `seq`.
+    """
+
+    event_id: str
+    camera: str
+    label: str
+    started_wall_ns: int
+    last_seen_wall_ns: int
+    ended_wall_ns: int | None
+    score: float
+    top_score: float
+    entered_zones: tuple[str, ...]
+    is_stationary: bool
+    record: dict[str, Any]  # JSON, as it was written
+
+
+class EventQueries:
+    """The ledger, opened for reading; a context manager that closes it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._database: sqlite_utils.Database | None = None
+
+    def __enter__(self) -> Self:
+        connection = open_for_reading(self._path)
+        self._database = sqlite_utils.Database(connection, execute_plugins=False)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def events(self, wanted: EventFilter) -> Iterator[EventSummary]:
+        """Yield events, the newest first."""
+        parameters = {
+            "camera": wanted.camera,
+            "label": wanted.label,
+            "since_wall_ns": wanted.since_wall_ns,
+            "until_wall_ns": _NEVER_WALL_NS
+            if wanted.until_wall_ns is None
+            else wanted.until_wall_ns,
+            "limit": -1 if wanted.limit is None else wanted.limit,
+        }
+        for row in self._query(_EVENTS, parameters):
+            yield _summary(row)
+
+    def changes(self, event_id: str) -> list[CommittedChange]:
+        """Return every change of an event that is still kept, in order."""
+        return [CommittedChange(**row) for row in self._query(_CHANGES, {"event_id": event_id})]
+
+    def full_id(self, start: str) -> str:
+        """Return the one event id that begins so.
+
+        Raises:
+            StoreError: None does, or several do.
+        """
+        sql = "SELECT event_id FROM event WHERE event_id >= :start AND event_id < :past LIMIT 2"
+        parameters = {"start": start, "past": start + "\U0010ffff"}
+        found = [row["event_id"] for row in self._query(sql, parameters)]
+        if len(found) == 1:
+            return str(found[0])
+        if start in found:
+            return start
+        what = (
+            f"several events begin with {start!r}" if found else f"no event begins with {start!r}"
+        )
+        raise StoreError(
+            what, where=str(self._path), remedy="`camera-app events list` shows the ids"
+        )
+
+    def _query(self, sql: str, parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        if self._database is None:
+            raise StoreError("the queries are not open", where=str(self._path))
+        with translated(self._path):
+            yield from self._database.query(sql, parameters)
+
+
+def _summary(row: dict[str, Any]) -> EventSummary:
+    return EventSummary(
+        event_id=row["event_id"],
+        camera=row["camera"],
+        label=row["label"],
+        started_wall_ns=row["started_wall_ns"],
+        last_seen_wall_ns=row["last_seen_wall_ns"],
+        ended_wall_ns=row["ended_wall_ns"],
+        score=row["score"],
+        top_score=row["top_score"],
+        entered_zones=tuple(json.loads(row["entered_zones"])),
+        is_stationary=bool(row["is_stationary"]),
+        record=json.loads(row["record"]),
+    )

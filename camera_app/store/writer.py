@@ -1,0 +1,179 @@
+"""The one writer: the thread that owns the connection on which everything is written.
+
+Whatever waits goes into one transaction. What cannot be written goes back to the hand-over and
+is tried again after a pause that grows.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from camera_app.clock import Clock, nanoseconds, seconds
+from camera_app.config import RetentionSettings
+from camera_app.errors import StoreCorrupt, StoreError
+from camera_app.store.commit import CommittedChange
+from camera_app.store.database import store_error
+from camera_app.store.handover import Batch, HandOver, Written
+from camera_app.store.ledger import Ledger, runs
+from camera_app.store.retention import oldest_kept_wall_ns, rows_to_remove
+from camera_app.threads import Closed, Worker
+
+_log = logging.getLogger(__name__)
+
+SETTLE_DELAY_S = 0.5
+RETENTION_INTERVAL_S = 60.0
+RETENTION_BATCH = 500
+
+CommitListener = Callable[[Sequence[CommittedChange]], None]
+
+
+class Writer(Worker):
+    """Takes from the hand-over, writes, answers; and removes what is too old."""
+
+    def __init__(
+        self,
+        path: Path,
+        ledger: Ledger,
+        handover: HandOver,
+        clock: Clock,
+        retention: RetentionSettings,
+        *,
+        listeners: Sequence[CommitListener],
+        group_limit: int,
+    ) -> None:
+        super().__init__("camera-app store")
+        self._path = path
+        self._ledger = ledger  # owned by this thread, as is all below
+        self._handover = handover
+        self._clock = clock
+        self._retention = retention
+        self._listeners = listeners
+        self._group_limit = group_limit
+        self._pause_s = self.retry_first_s
+        self._failing_since_ns: int | None = None
+        self._retention_due_ns = clock.monotonic_ns()
+        self._removed_untold = 0  # since it was last logged
+
+    def wake(self) -> None:
+        self._handover.close()
+
+    def run_once(self) -> None:
+        batch = self._handover.take(self._group_limit, SETTLE_DELAY_S)
+        if not batch.is_empty and not self._write(batch):
+            self.stopping.wait(self._pause_s)
+            self._pause_s = min(self._pause_s * 2, self.retry_max_s)
+            return
+        if self._is_retention_due():
+            self._remove_what_is_over()
+
+    def closed(self) -> None:
+        try:
+            self._write_the_rest()
+        finally:
+            self._ledger.close()
+
+    def _write_the_rest(self) -> None:
+        while True:
+            batch = self._handover.take(self._group_limit, 0)
+            if batch.is_empty or not self._write(batch):
+                break
+        lost = self._handover.abandon()
+        if lost:
+            _log.error("%s: %d event changes were never written and are lost", self._path, lost)
+
+    def _write(self, batch: Batch) -> bool:
+        """Write one batch and tell of it; return whether it went through."""
+        try:
+            result = self._transact(batch)
+        except sqlite3.Error as error:
+            self._handle(batch, error)
+            return False
+        except BaseException as error:
+            # A bug, which Worker logs and retries; the changes must not be lost for it.
+            self._handover.failed(batch, StoreError(f"cannot be written: {error!r}"))
+            raise
+        self._handover.written(batch, result)
+        self._note_success()
+        if result.rows:
+            for listener in self._listeners:
+                listener(result.rows)
+        return True
+
+    def _transact(self, batch: Batch) -> Written:
+        began_ns = self._clock.monotonic_ns()
+        rows, settled = self._ledger.write(
+            batch.changes, runs(batch.settled), self._clock.wall_ns()
+        )
+        took_ms = seconds(self._clock.monotonic_ns() - began_ns) * 1e3
+        return Written(rows, settled, self._ledger.oldest_unsettled_wall_ns, took_ms)
+
+    def _handle(self, batch: Batch, error: sqlite3.Error) -> None:
+        failure = store_error(error, self._path)
+        failure.__cause__ = error
+        self._handover.failed(batch, failure)
+        if isinstance(failure, StoreCorrupt):
+            self._handover.give_up(failure)
+            _log.critical("%s", failure)
+            raise Closed
+        if self._failing_since_ns is None:
+            self._failing_since_ns = self._clock.monotonic_ns()
+            _log.error("%s: events are kept in memory and tried again", failure)
+
+    def _note_success(self) -> None:
+        self._pause_s = self.retry_first_s
+        if self._failing_since_ns is not None:
+            gap_s = seconds(self._clock.monotonic_ns() - self._failing_since_ns)
+            self._failing_since_ns = None
+            _log.warning("%s: events are written again after %.0f s", self._path, gap_s)
+
+    def _is_retention_due(self) -> bool:
+        is_over = self._handover.changes() > self._retention.max_events
+        return is_over or self._clock.monotonic_ns() >= self._retention_due_ns
+
+    def _remove_what_is_over(self) -> None:
+        try:
+            is_more_left = self._remove_some()
+        except sqlite3.Error as error:
+            _log.error("old events cannot be removed: %s", store_error(error, self._path))
+            is_more_left = False
+        if not is_more_left:
+            self._tell_of_untold()
+            self._retention_due_ns = self._clock.monotonic_ns() + nanoseconds(RETENTION_INTERVAL_S)
+
+    def _remove_some(self) -> bool:
+        """Remove one batch of what is over the limits; return whether there may be more."""
+        rows = rows_to_remove(
+            self._ledger.oldest(RETENTION_BATCH),
+            excess=self._excess(),
+            oldest_wall_ns=oldest_kept_wall_ns(self._clock.wall_ns(), self._retention.max_days),
+        )
+        if not rows:
+            return False
+        untold = self._ledger.remove(rows)
+        self._removed_untold += untold
+        self._handover.removed(len(rows), untold, self._ledger.oldest_unsettled_wall_ns)
+        return len(rows) >= RETENTION_BATCH
+
+    def _tell_of_untold(self) -> None:
+        """Say how many went without being told; once a round, not once a batch."""
+        if self._removed_untold:
+            _log.error(
+                "%s: %d event changes had to go before any broker took them: the limits of "
+                "[retention] are reached",
+                self._path,
+                self._removed_untold,
+            )
+            self._removed_untold = 0
+
+    def _excess(self) -> int:
+        """Return how many rows have to go for their number.
+
+        Once there are too many, a few more than needed go: not every commit from then on shall
+        cost a second transaction.
+        """
+        changes = self._handover.changes()
+        limit = self._retention.max_events
+        return changes - limit + min(RETENTION_BATCH, limit // 10) if changes > limit else 0
