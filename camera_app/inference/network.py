@@ -309,21 +309,29 @@ def _decoder(pack: ModelPack, outputs: Sequence[TensorSpec]) -> Decoder:
 def _detections(found: Found, prepared: Prepared, labels: Sequence[str]) -> list[Detection]:
     size = prepared.picture_size
     boxes = prepared.placement.boxes_to_frame(found.boxes)
-    # They are clipped but for rounding on the way back.
-    np.clip(boxes, 0.0, [size.width, size.height, size.width, size.height], out=boxes)
+    # They are clipped already, but for rounding on the way back.
+    limits = np.array([size.width, size.height, size.width, size.height])
+    boxes = np.minimum(np.maximum(boxes, 0.0), limits)
     # A comparison with NaN is false: what is no number is left out with what is empty.
     visible = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    points = prepared.placement.points_to_frame(found.points)
     rows = zip(
         visible.tolist(),
         boxes.tolist(),
         found.classes.tolist(),
         found.scores.tolist(),
-        points.tolist(),
+        _points(found, prepared),
         strict=True,
     )
     return [
-        Detection(Box(*box), labels[index], score, tuple(Point(x, y) for x, y in marks))
-        for is_visible, box, index, score, marks in rows
+        Detection(Box(*box), labels[index], score, points)
+        for is_visible, box, index, score, points in rows
         if is_visible
     ]
+
+
+def _points(found: Found, prepared: Prepared) -> list[tuple[Point, ...]]:
+    """Return the landmarks of each box in frame pixels."""
+    if not found.points.shape[1]:
+        return [()] * len(found.scores)
+    points = prepared.placement.points_to_frame(found.points)
+    return [tuple(Point(x, y) for x, y in marks) for marks in points.tolist()]

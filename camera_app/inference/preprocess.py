@@ -64,10 +64,10 @@ class Placement:
         return np.asarray(points * [self.x_step, self.y_step] + [self.x_origin, self.y_origin])
 
     def bounds_in_input(self, size: Size) -> Reals:
-        """Return left, top, right, bottom of a whole frame of this size in input pixels."""
-        corner = self.to_input(Point(0.0, 0.0))
-        opposite = self.to_input(Point(size.width, size.height))
-        return np.array([corner.x, corner.y, opposite.x, opposite.y])
+        """Return (2, 4): the least and greatest box coordinates a frame allows, input pixels."""
+        low = self.to_input(Point(0.0, 0.0))
+        high = self.to_input(Point(size.width, size.height))
+        return np.array([[low.x, low.y, low.x, low.y], [high.x, high.y, high.x, high.y]])
 
     def to_input(self, point: Point) -> Point:
         """Return a point of the frame in pixels of the input."""
@@ -231,7 +231,7 @@ def _into_colour(
 ) -> None:
     # One affine map with saturation does range, matrix and channel order at once.
     matrix = colour_map(picture.matrix, picture.is_full_range, colour)
-    view[...] = cv2.transform(cv2.merge(planes), matrix)
+    cv2.transform(cv2.merge(planes), matrix, dst=view)
 
 
 @lru_cache(maxsize=16)
@@ -364,5 +364,5 @@ class Feed:
             return pixels
         if self._is_minus_128:
             # Subtracting 128 is turning the upper bit over and reading the byte as signed.
-            return np.bitwise_xor(pixels, np.uint8(0x80)).view(np.int8)
+            return np.bitwise_xor(pixels, np.uint8(0x80), out=pixels).view(np.int8)
         return np.asarray(cv2.LUT(pixels, self._table))

@@ -127,10 +127,10 @@ def clipped(boxes: Reals, bounds: Reals) -> Reals:
 
     Args:
         boxes: (n, 4).
-        bounds: Left, top, right, bottom of the frame, in pixels of the input.
+        bounds: (2, 4), the least and greatest left, top, right, bottom inside the frame, in
+            pixels of the input.
     """
-    low, high = np.tile(bounds[:2], 2), np.tile(bounds[2:], 2)
-    return np.asarray(np.clip(boxes, low, high))
+    return np.asarray(np.minimum(np.maximum(boxes, bounds[0]), bounds[1]))
 
 
 def best_first(keep: Indexes, boxes: Reals, scores: Reals, classes: npt.NDArray[Any]) -> Found:
