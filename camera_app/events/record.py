@@ -51,7 +51,7 @@ def change_record(change: EventChange) -> Record:
 
 def box_record(box: Box) -> list[Json]:
     """Return a box as [x, y, width, height] in tenths of a pixel."""
-    return [round(n, 1) for n in (box.left, box.top, box.width, box.height)]
+    return [round(float(n), 1) for n in (box.left, box.top, box.width, box.height)]
 
 
 def canonical_json(record: Mapping[str, Json]) -> str:

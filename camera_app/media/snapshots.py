@@ -75,12 +75,12 @@ class SnapshotKeeper:
         return SnapshotStats(self._written, self._failed)
 
     def consider(
-        self, frame: Frame, open_events: Iterable[Event], changes: Iterable[EventChange]
+        self, frame: Frame | None, open_events: Iterable[Event], changes: Iterable[EventChange]
     ) -> list[tuple[EventChange, Path]]:
         """Look whether a frame is the best of some event; write what has become due.
 
         Args:
-            frame: The frame that was just concluded.
+            frame: The frame that was just concluded; None when changes came without one.
             open_events: The events of this camera that are open after it.
             changes: The changes that it brought.
 
@@ -89,8 +89,9 @@ class SnapshotKeeper:
         """
         if not self._settings.enabled:
             return []
-        for event in open_events:
-            self._hold_if_best(event, frame)
+        if frame is not None:
+            for event in open_events:
+                self._hold_if_best(event, frame)
         written = []
         for change in changes:
             path = self._write_if_due(change)

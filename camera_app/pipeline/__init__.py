@@ -3,5 +3,16 @@
 from camera_app.pipeline.looking import Looker, LookPlan, ShedReason
 from camera_app.pipeline.merging import merge_regions
 from camera_app.pipeline.watch import CameraWatch, Look
+from camera_app.pipeline.worker import CameraStats, CameraWorker, Concluded
 
-__all__ = ["CameraWatch", "Look", "LookPlan", "Looker", "ShedReason", "merge_regions"]
+__all__ = [
+    "CameraStats",
+    "CameraWatch",
+    "CameraWorker",
+    "Concluded",
+    "Look",
+    "LookPlan",
+    "Looker",
+    "ShedReason",
+    "merge_regions",
+]

@@ -31,10 +31,13 @@ LATENCIES_KEPT = 500
 
 
 class Concluded(Protocol):
-    """Is told of every frame whose fate is known, on the camera's thread; must not block."""
+    """Is told what a look brought, on the camera's thread; must not block.
+
+    The frame is None when events ended because no more frames come.
+    """
 
     def __call__(
-        self, frame: Frame, changes: Sequence[EventChange], open_events: Sequence[Event]
+        self, frame: Frame | None, changes: Sequence[EventChange], open_events: Sequence[Event]
     ) -> None: ...
 
 
@@ -124,7 +127,7 @@ class CameraWorker(Worker):
     def closed(self) -> None:
         """End what is open: nobody watches from here on."""
         now_ns = self._clock.monotonic_ns()
-        self._tell(self._watch.finish(now_ns, self._clock.wall_ns(), "stopped"))
+        self._tell(None, self._watch.finish(now_ns, self._clock.wall_ns(), "stopped"))
         self._stats = self._current_stats()
 
     def _count_replaced(self) -> None:
@@ -141,9 +144,8 @@ class CameraWorker(Worker):
             self._watch.shed(ShedReason.FAILED)
             return
         changes = self._watch.conclude(frame, looks, self._wall_of(frame.captured_ns))
-        self._tell(changes)
+        self._tell(frame, changes)
         self._note_latency(frame)
-        self._concluded(frame, changes, self._watch.open_events)
 
     def _look(self, frame: Frame, plan: LookPlan) -> list[Look] | None:
         """Return what was found in each region, or None when the networks could not answer."""
@@ -165,11 +167,12 @@ class CameraWorker(Worker):
         if self._last_frame_ns is None or not self._watch.open_events:
             return
         if now_ns - self._last_frame_ns >= nanoseconds(BLIND_AFTER_S):
-            self._tell(self._watch.finish(now_ns, self._clock.wall_ns(), "source_lost"))
+            self._tell(None, self._watch.finish(now_ns, self._clock.wall_ns(), "source_lost"))
 
-    def _tell(self, changes: Sequence[EventChange]) -> None:
+    def _tell(self, frame: Frame | None, changes: Sequence[EventChange]) -> None:
         if changes:
             self._commit(changes)
+        self._concluded(frame, changes, self._watch.open_events)
 
     def _wall_of(self, moment_ns: int) -> int:
         return self._clock.wall_ns() - (self._clock.monotonic_ns() - moment_ns)

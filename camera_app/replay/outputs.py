@@ -20,6 +20,7 @@ from camera_app.values import Event, EventChange, Frame, Track
 
 COMMITS_UNDER_WAY = 64
 COMMIT_LIMIT_S = 60.0
+NOMINAL_FPS = 10.0  # of a film of a clip that does not say its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ class ClipOutputs:
             return
         self._snapshots = SnapshotKeeper(files.snapshots, request.settings.snapshots)
         if request.is_annotated:
-            film = FilmWriter(files.film(camera, is_only=is_only), info.fps)
+            film = FilmWriter(files.film(camera, is_only=is_only), info.fps or NOMINAL_FPS)
             self._film = self._stack.enter_context(film)
         if request.has_tracks:
             path = files.tracks(camera, is_only=is_only)
@@ -211,6 +212,11 @@ class ClipOutputs:
         if self._film is not None:
             canvas = draw(frame, shown, events, self._settings.zones)
             self._film.write(canvas, frame.captured_ns)
+
+    def clip_done(self, changes: Sequence[EventChange]) -> None:
+        """Take note of the changes that the end of the clip brought."""
+        if self._snapshots is not None:
+            self._snapshots.consider(None, (), changes)
 
 
 def mot_line(frame_number: int, track: Track) -> str:

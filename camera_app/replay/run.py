@@ -12,12 +12,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from camera_app.capture import ClipReader
-from camera_app.clock import seconds
+from camera_app.clock import ManualClock, seconds
+from camera_app.config import RetentionSettings
 from camera_app.errors import CameraAppError
 from camera_app.events import event_id, seeded_bits
 from camera_app.pipeline import CameraWatch, LookPlan
@@ -172,7 +173,8 @@ def run_replay(
 
 
 def _started_store(files: ReplayFiles, stack: ExitStack) -> EventStore:
-    store = EventStore(files.database)
+    # A clock that stands at 1970, as the clip's own wall time does: nothing is ever too old.
+    store = EventStore(files.database, ManualClock(), RetentionSettings())
     store.start()
     stack.callback(store.stop)
     return store
@@ -201,16 +203,17 @@ class _Replay:
     def play(self, camera: str, clip: Path) -> None:
         """Play one clip from its first frame to its last."""
         settings, request = self.request.settings, self.request
-        bits = seeded_bits(f"{file_digest(clip)}/{camera}")
+        with closing(ClipReader(clip, camera, masks=settings.privacy_masks)) as reader:
+            info = reader.open()
+            bits = seeded_bits(f"{file_digest(clip)}/{camera}")
 
-        def new_id(wall_ns: int) -> str:
-            return event_id(wall_ns, bits())
+            def new_id(wall_ns: int) -> str:
+                return event_id(wall_ns, bits())
 
-        with ClipReader(clip, camera, masks=settings.privacy_masks) as reader:
-            self.hooks.clip_opened(clip, reader.info.frame_count)
-            watch = CameraWatch(camera, settings, request.pack.input_size, new_id)
+            self.hooks.clip_opened(clip, info.frame_count)
+            watch = CameraWatch(camera, settings, request.pack.input.size, new_id)
             is_only = len(request.clips) == 1
-            outputs = ClipOutputs(self.files, camera, request, reader.info, is_only=is_only)
+            outputs = ClipOutputs(self.files, camera, request, info, is_only=is_only)
             with outputs:
                 _ClipReplay(self, watch, outputs).run(reader)
             if reader.warning:
@@ -243,7 +246,9 @@ class _ClipReplay:
                 self._conclude(under_way.popleft())
         while under_way:
             self._conclude(under_way.popleft())
-        self._tell(self._watch.finish(self._last_ns, self._last_ns, "clip_ended"))
+        endings = self._watch.finish(self._last_ns, self._last_ns, "clip_ended")
+        self._outputs.clip_done(endings)
+        self._tell(endings)
         totals = self._replay.totals
         totals.counts.append(self._watch.counts(self._captured))
         totals.clip_ns += self._last_ns

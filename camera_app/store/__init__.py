@@ -3,6 +3,7 @@
 from camera_app.store.commit import Commit, CommittedChange
 from camera_app.store.event_store import DATABASE_NAME, EventStore
 from camera_app.store.handover import StoreStats
+from camera_app.store.interrupted import interrupted_changes
 from camera_app.store.outbox import Outbox
 from camera_app.store.queries import EventFilter, EventQueries, EventSummary
 from camera_app.store.writer import CommitListener
@@ -18,4 +19,5 @@ __all__ = [
     "EventSummary",
     "Outbox",
     "StoreStats",
+    "interrupted_changes",
 ]

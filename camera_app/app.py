@@ -1,0 +1,228 @@
+"""Builds the camera from its configuration, starts it, stops it: the only file that knows all.
+
+Parts are started from the disk upward (store, publisher, networks, cameras), so that an event
+finds its way the moment the first frame comes, and stopped in reverse.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from camera_app import __version__
+from camera_app.capture import LiveSource
+from camera_app.clock import Clock, SystemClock
+from camera_app.config import CameraSettings, Config
+from camera_app.events import event_id, random_bits
+from camera_app.health import (
+    CameraFigures,
+    DeviceFigures,
+    Heartbeat,
+    Place,
+    SnapshotFolder,
+    occupancy,
+    places_of,
+)
+from camera_app.media import SnapshotKeeper
+from camera_app.models import ModelPack, find_pack
+from camera_app.pipeline import CameraWatch, CameraWorker
+from camera_app.publish import Publisher, StateBoard, Topics
+from camera_app.scheduling import CpuSeats
+from camera_app.store import DATABASE_NAME, EventStore, interrupted_changes
+from camera_app.threads import LatestBox, Part
+from camera_app.values import Event, EventChange, Frame
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Camera:
+    """The parts of one camera."""
+
+    source: LiveSource
+    worker: CameraWorker
+    model: str
+    snapshots: SnapshotFolder
+
+
+class App:
+    """The whole camera: a part made of parts.
+
+    Args:
+        config: What to build.
+        clock: Time.
+    """
+
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+        self._config = config
+        self._clock = clock or SystemClock()
+        self._stack = ExitStack()  # owned by the caller of start and stop, as is all below
+        self._cameras: dict[str, _Camera] = {}
+        self._began_ns = 0
+        self._store: EventStore | None = None
+        self._seats: CpuSeats | None = None
+        self._publisher: Publisher | None = None
+        self._topics = Topics(config.mqtt.base_topic, config.device_id)
+
+    def start(self) -> None:
+        """Start every part; what was started is stopped again when one fails.
+
+        Raises:
+            CameraAppError: A part cannot start: the data folder, the database, a model.
+        """
+        self._began_ns = self._clock.monotonic_ns()
+        with ExitStack() as stack:
+            self._build(stack)
+            self._stack = stack.pop_all()
+
+    def stop(self) -> None:
+        """Stop every part, the last started first."""
+        self._stack.close()
+
+    def figures(self) -> DeviceFigures:
+        """Return how every part does now."""
+        assert self._store is not None, "figures are for after start"
+        assert self._seats is not None, "figures are for after start"
+        return DeviceFigures(
+            device_id=self._config.device_id,
+            version=__version__,
+            wall_ns=self._clock.wall_ns(),
+            uptime_ns=self._clock.monotonic_ns() - self._began_ns,
+            cameras={
+                name: CameraFigures(camera.source.stats(), camera.worker.stats, camera.model)
+                for name, camera in self._cameras.items()
+            },
+            seats=self._seats.stats,
+            seat_count=self._seats.seats,
+            store=self._store.stats(),
+            publisher=None if self._publisher is None else self._publisher.stats(),
+        )
+
+    def _build(self, stack: ExitStack) -> None:
+        config = self._config
+        wanted = {name: camera for name, camera in config.camera.items() if camera.enabled}
+        packs = {
+            name: find_pack(camera.model or config.inference.model)
+            for name, camera in wanted.items()
+        }
+        database = config.data.folder / DATABASE_NAME
+        self._store = EventStore(database, self._clock, config.retention)
+        board = StateBoard()
+        if config.mqtt.enabled:
+            # Made before the store starts: it listens to commits.
+            self._publisher = Publisher(
+                config.mqtt, config.device_id, self._store, board, self._clock
+            )
+        _begin(self._store, stack)
+        self._end_interrupted(self._store)
+        if self._publisher is not None:
+            _begin(self._publisher, stack)
+        by_name = {pack.name: pack for pack in packs.values()}
+        self._seats = CpuSeats(by_name, config.inference.cpu_seats)
+        _begin(self._seats, stack)
+        for name, settings in wanted.items():
+            self._add_camera(name, settings, packs[name], board, stack)
+        _begin(self._heartbeat(board), stack)
+
+    def _end_interrupted(self, store: EventStore) -> None:
+        """End what the last run left open: it was killed, or the power went."""
+        now_ns, wall_ns = self._clock.monotonic_ns(), self._clock.wall_ns()
+        changes = interrupted_changes(store.path, now_ns, wall_ns)
+        if changes:
+            _log.warning("ending %d events that the last run left open", len(changes))
+            store.commit(changes)
+
+    def _add_camera(
+        self,
+        name: str,
+        settings: CameraSettings,
+        pack: ModelPack,
+        board: StateBoard,
+        stack: ExitStack,
+    ) -> None:
+        assert self._store is not None
+        assert self._seats is not None
+        frames: LatestBox[Frame] = LatestBox()
+        folder = SnapshotFolder(self._config.data.folder / "snapshots" / name, settings.snapshots)
+        keeper = SnapshotKeeper(folder.folder, settings.snapshots)
+        places = places_of(settings, pack.labels)
+        telling = _Telling(name, places, board, self._topics, keeper)
+        telling.sends_snapshots = self._config.mqtt.snapshots
+        telling.tell_counts(())
+        worker = CameraWorker(
+            CameraWatch(name, settings, pack.input.size, _new_event_id),
+            frames,
+            self._seats,
+            model=pack.name,
+            min_score=settings.tracking.min_score,
+            clock=self._clock,
+            commit=self._store.commit,
+            concluded=telling,
+        )
+        source = LiveSource(name, settings, self._clock, frames)
+        self._cameras[name] = _Camera(source, worker, pack.name, folder)
+        _begin(worker, stack)
+        _begin(source, stack)
+
+    def _heartbeat(self, board: StateBoard) -> Heartbeat:
+        return Heartbeat(
+            self.figures,
+            board,
+            self._topics,
+            self._clock,
+            status_interval_s=self._config.mqtt.status_interval_s,
+            snapshots=[camera.snapshots for camera in self._cameras.values()],
+        )
+
+
+class _Telling:
+    """Tells the retained state of one camera after each look; called on the camera's thread.
+
+    Args:
+        camera: Name of the camera.
+        places: What is counted.
+        board: Where it is told.
+        topics: Names of the topics.
+        keeper: Keeps the stills.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        places: Sequence[Place],
+        board: StateBoard,
+        topics: Topics,
+        keeper: SnapshotKeeper,
+    ) -> None:
+        self._camera = camera
+        self._places = places
+        self._board = board
+        self._topics = topics
+        self._keeper = keeper
+        self.sends_snapshots = False
+
+    def __call__(
+        self, frame: Frame | None, changes: Sequence[EventChange], open_events: Sequence[Event]
+    ) -> None:
+        written = self._keeper.consider(frame, open_events, changes)
+        if self.sends_snapshots:
+            for _, path in written:
+                self._board.put(self._topics.snapshot(self._camera), path.read_bytes())
+        if changes:
+            self.tell_counts(open_events)
+
+    def tell_counts(self, open_events: Sequence[Event]) -> None:
+        """Put the number of each class in each place on the board."""
+        for (zone, label), count in occupancy(self._places, open_events).items():
+            self._board.put(self._topics.count(self._camera, label, zone), str(count).encode())
+
+
+def _begin(part: Part, stack: ExitStack) -> None:
+    part.start()
+    stack.callback(part.stop)
+
+
+def _new_event_id(wall_ns: int) -> str:
+    return event_id(wall_ns, random_bits())

@@ -1,0 +1,90 @@
+"""The thread that keeps the retained state true: can this camera see, how does the device do.
+
+It reads each part's frozen figures and writes to the state board; no part imports upward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from camera_app.clock import Clock, nanoseconds
+from camera_app.config import SnapshotSettings
+from camera_app.events import canonical_json
+from camera_app.health.status import DeviceFigures, status_record
+from camera_app.media import tidy
+from camera_app.publish import StateBoard, Topics
+from camera_app.threads import Worker
+
+PULSE_S = 1.0
+TIDY_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFolder:
+    """One camera's stills and their limits."""
+
+    folder: Path
+    settings: SnapshotSettings
+
+
+class Heartbeat(Worker):
+    """Tells availability within a second, status at its interval, and tidies the stills.
+
+    Args:
+        figures: Reads every part's figures; called on this thread.
+        board: Where the state is told.
+        topics: Names of the topics.
+        clock: Time.
+        status_interval_s: Seconds between two status messages.
+        snapshots: The folders to tidy.
+    """
+
+    def __init__(
+        self,
+        figures: Callable[[], DeviceFigures],
+        board: StateBoard,
+        topics: Topics,
+        clock: Clock,
+        *,
+        status_interval_s: float,
+        snapshots: Sequence[SnapshotFolder] = (),
+    ) -> None:
+        super().__init__("camera-app heartbeat")
+        self._figures = figures
+        self._board = board
+        self._topics = topics
+        self._clock = clock
+        self._status_interval_ns = nanoseconds(status_interval_s)
+        self._snapshots = tuple(snapshots)
+        # Owned by this thread.
+        self._told_ns: int | None = None
+        self._tidied_ns: int | None = None
+
+    def run_once(self) -> None:
+        """Look once at every part, then wait for the next pulse."""
+        now_ns = self._clock.monotonic_ns()
+        figures = self._figures()
+        self._tell_availability(figures)
+        if self._told_ns is None or now_ns - self._told_ns >= self._status_interval_ns:
+            self._told_ns = now_ns
+            self._board.put(self._topics.status, canonical_json(status_record(figures)).encode())
+        if self._tidied_ns is None or now_ns - self._tidied_ns >= nanoseconds(TIDY_S):
+            self._tidied_ns = now_ns
+            self._tidy()
+        self.stopping.wait(PULSE_S)
+
+    def closed(self) -> None:
+        """Say that no camera sees any more."""
+        for name in self._figures().cameras:
+            self._board.put(self._topics.camera_availability(name), b"offline")
+
+    def _tell_availability(self, figures: DeviceFigures) -> None:
+        for name, camera in figures.cameras.items():
+            payload = b"online" if camera.source.is_delivering else b"offline"
+            self._board.put(self._topics.camera_availability(name), payload)
+
+    def _tidy(self) -> None:
+        for one in self._snapshots:
+            tidy(one.folder, one.settings, self._clock.wall_ns() / 1e9)

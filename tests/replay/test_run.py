@@ -1,0 +1,158 @@
+"""Recorded clips give the events that a person reads off them, every time the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from camera_app.config import CameraSettings, MaskSettings, MotionSettings
+from camera_app.errors import SourceError, StoreError
+from camera_app.models import find_pack
+from camera_app.replay import ReplayRequest, ReplaySummary, run_replay
+from camera_app.store import EventFilter, EventQueries
+
+MODEL = "yolox_nano_person_256"
+SETTINGS = CameraSettings(source="replay")
+
+pytestmark = pytest.mark.shared
+
+
+def replay(clip: Path, out: Path | None = None, **how: object) -> ReplaySummary:
+    settings = how.pop("settings", SETTINGS)
+    pack = find_pack(str(how.pop("model", MODEL)))
+    return run_replay(ReplayRequest((clip,), settings, pack, out, **how))  # type: ignore[arg-type]
+
+
+def events_of(out: Path) -> dict[str, list[dict[str, object]]]:
+    """Return the changes of the log by event."""
+    events: dict[str, list[dict[str, object]]] = {}
+    for line in (out / "events.jsonl").read_text().splitlines():
+        change = json.loads(line)
+        events.setdefault(change["event_id"], []).append(change)
+    return events
+
+
+def seconds_of(stamp: object) -> float:
+    """Return a stamp of a replay as seconds of the clip, which begins in 1970."""
+    minutes, seconds = str(stamp)[14:-1].split(":")
+    return int(minutes) * 60 + float(seconds)
+
+
+def visits(shared: Path) -> tuple[list[tuple[float, float]], float]:
+    """Return the visits that were read by eye, in seconds, and how far off an event may be."""
+    manifest = tomllib.loads((shared / "clips" / "MANIFEST.toml").read_text())
+    (clip,) = [c for c in manifest["clip"] if c["file"] == "one_by_one_person.mp4"]
+    fps = clip["fps"]
+    return [(a / fps, b / fps) for a, b in clip["present"]], clip["tolerance"] / fps + 1.0
+
+
+@pytest.mark.parametrize(
+    "model", ["yolox_nano_person_256", "yolox_nano_coco_320", "yolox_nano_coco_416"]
+)
+def test_six_visits_are_six_events_when_they_were(shared: Path, tmp_path: Path, model: str) -> None:
+    summary = replay(shared / "clips" / "one_by_one_person.mp4", tmp_path, model=model)
+    expected, tolerance_s = visits(shared)
+    assert summary.events == len(expected) == 6
+    for changes, (start_s, end_s) in zip(events_of(tmp_path).values(), expected, strict=True):
+        assert [changes[0]["type"], changes[-1]["type"]] == ["started", "ended"]
+        assert seconds_of(changes[0]["started_at"]) == pytest.approx(start_s, abs=tolerance_s)
+        assert seconds_of(changes[-1]["ended_at"]) == pytest.approx(end_s, abs=tolerance_s)
+
+
+def test_every_frame_is_looked_at_or_shed_for_a_reason(shared: Path, tmp_path: Path) -> None:
+    summary = replay(shared / "clips" / "one_by_one_person.mp4")
+    assert summary.frames == 1394
+    assert summary.frames == summary.looked_at + sum(summary.shed.values())
+    assert summary.shed["still"] > 0
+
+
+def test_the_database_holds_what_the_log_says(shared: Path, tmp_path: Path) -> None:
+    summary = replay(shared / "clips" / "signers" / "help.mkv", tmp_path)
+    log = (tmp_path / "events.jsonl").read_bytes()
+    assert hashlib.sha256(log).hexdigest() == summary.events_sha256
+    with EventQueries(tmp_path / "events.db") as queries:
+        events = list(queries.events(EventFilter()))
+        kept = [change.record for event in events for change in queries.changes(event.event_id)]
+    assert sorted(kept) == sorted(log.decode().splitlines())
+    assert {event.event_id for event in events} == set(events_of(tmp_path))
+
+
+def test_snapshots_film_and_tracks_are_written(shared: Path, tmp_path: Path) -> None:
+    summary = replay(
+        shared / "clips" / "signers" / "help.mkv", tmp_path, is_annotated=True, has_tracks=True
+    )
+    assert {path.stem for path in (tmp_path / "snapshots").iterdir()} == set(events_of(tmp_path))
+    assert (tmp_path / "annotated.mp4").stat().st_size > 10_000
+    lines = (tmp_path / "tracks.txt").read_text().splitlines()
+    frames = [int(line.split(",")[0]) for line in lines]
+    assert frames == sorted(frames)
+    assert 1 <= frames[0] <= frames[-1] <= summary.frames
+
+
+@contextmanager
+def busy_cores(count: int) -> Iterator[None]:
+    """Keep cores busy with something else."""
+    loop = [sys.executable, "-c", "while True: pass"]
+    burners = [subprocess.Popen(loop) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.wait()
+
+
+def test_the_same_clip_gives_the_same_events_idle_busy_and_with_other_seats(shared: Path) -> None:
+    """Seats change which network finishes first; a busy machine changes when."""
+    clip = shared / "tracks" / "pets_s2l1_a" / "video.mp4"
+    digests = {replay(clip, seats=seats).events_sha256 for seats in (1, 2, 3)}
+    with busy_cores(os.cpu_count() or 1):
+        digests.add(replay(clip).events_sha256)
+    assert len(digests) == 1
+
+
+def test_other_settings_give_other_events(shared: Path) -> None:
+    clip = shared / "clips" / "signers" / "help.mkv"
+    off = SETTINGS.model_copy(update={"motion": MotionSettings(enabled=False)})
+    assert replay(clip).config_sha256 != replay(clip, settings=off).config_sha256
+
+
+def test_what_is_masked_is_not_seen(shared: Path, tmp_path: Path) -> None:
+    clip = shared / "clips" / "signers" / "help.mkv"
+    everything = MaskSettings(polygon=((0, 0), (1, 0), (1, 1), (0, 1)))
+    masked = SETTINGS.model_copy(update={"privacy_masks": (everything,)})
+    assert replay(clip).events == 1
+    assert replay(clip, tmp_path, settings=masked).events == 0
+
+
+def test_a_clip_that_is_none_says_so(tmp_path: Path) -> None:
+    text = tmp_path / "notes.mp4"
+    text.write_text("not a film")
+    with pytest.raises(SourceError, match=r"notes\.mp4"):
+        replay(text)
+    with pytest.raises(SourceError, match=r"absent\.mp4"):
+        replay(tmp_path / "absent.mp4")
+
+
+def test_a_folder_that_cannot_be_written_says_so(shared: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="--out"):
+        replay(shared / "clips" / "signers" / "help.mkv", tmp_path / "file" / "out")
+
+
+def test_an_earlier_replay_in_the_folder_is_replaced(shared: Path, tmp_path: Path) -> None:
+    clip = shared / "clips" / "signers" / "help.mkv"
+    (tmp_path / "mine.txt").write_text("keep me")
+    first, second = replay(clip, tmp_path), replay(clip, tmp_path)
+    assert first.events_sha256 == second.events_sha256
+    assert len(events_of(tmp_path)) == 1
+    assert (tmp_path / "mine.txt").exists()
