@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -139,10 +139,16 @@ class TrackingSettings(Section):
     """A new track starts with a detection of at least this score."""
     confirm_hits: Annotated[int, Field(ge=1, le=100)] = 3
     """Detections that make a tentative track a confirmed one."""
+    confirm_score: Share = 0.55
+    """The mean of a tentative track's scores must reach this before it is confirmed."""
+    merge_overlap: Share = 0.7
+    """Of two detections of one class that overlap by more than this, the better one is kept."""
     tentative_s: Annotated[float, Field(gt=0, le=60)] = 1.0
     """A tentative track that is not seen for this long is forgotten, in seconds."""
     lost_s: Annotated[float, Field(gt=0, le=600)] = 2.0
     """A confirmed track that is not seen for this long is over, in seconds."""
+    unwatched_s: Annotated[float, Field(gt=0, le=86400)] = 300.0
+    """A track is over after this, in seconds, even if nobody looked where it should be."""
 
 
 class EventSettings(Section):
@@ -179,9 +185,7 @@ class ZoneSettings(Section):
     @field_validator("polygon")
     @classmethod
     def _has_area(cls, polygon: tuple[Vertex, ...]) -> tuple[Vertex, ...]:
-        if len(set(polygon)) < 3 or abs(signed_area(polygon)) < 1e-6:
-            raise ValueError("polygon has no area")
-        return polygon
+        return _checked_area(polygon)
 
 
 class MaskSettings(Section):
@@ -189,6 +193,11 @@ class MaskSettings(Section):
 
     polygon: Polygon
     """Corners as shares of width and height; what is inside is painted over at the source."""
+
+    @field_validator("polygon")
+    @classmethod
+    def _has_area(cls, polygon: tuple[Vertex, ...]) -> tuple[Vertex, ...]:
+        return _checked_area(polygon)
 
 
 class SnapshotSettings(Section):
@@ -299,6 +308,12 @@ def signed_area(polygon: tuple[Vertex, ...]) -> float:
     return sum(ax * by - bx * ay for (ax, ay), (bx, by) in pairs)
 
 
+def _checked_area(polygon: tuple[Vertex, ...]) -> tuple[Vertex, ...]:
+    if len(set(polygon)) < 3 or abs(signed_area(polygon)) < 1e-6:
+        raise ValueError("polygon has no area")
+    return polygon
+
+
 def load_config(path: Path) -> Config:
     """Read and check a configuration file.
 
@@ -324,7 +339,8 @@ def parse_config(text: str, *, where: str = "configuration") -> Config:
         return Config.model_validate(document)
     except ValidationError as error:
         lines = key_lines(text)
-        problems = [_problem(details, lines) for details in error.errors(include_url=False)]
+        found = _without_echoes(error.errors(include_url=False))
+        problems = [_problem(details, lines) for details in found]
         problems.sort(key=lambda problem: (problem.line or 0, problem.where))
         raise ConfigError(problems, where=where) from error
 
@@ -332,6 +348,19 @@ def parse_config(text: str, *, where: str = "configuration") -> Config:
 def _syntax_problem(message: str) -> Problem:
     found = re.search(r"\(at line (\d+), column \d+\)", message)
     return Problem("file", f"is not TOML: {message}", int(found[1]) if found else None)
+
+
+def _without_echoes(found: Sequence[Any]) -> list[Any]:
+    """Leave out that a list is too short where that is only because entries in it are wrong."""
+    places = [details["loc"] for details in found]
+
+    def is_echo(details: Any) -> bool:
+        place = details["loc"]
+        return details["type"] == "too_short" and any(
+            len(other) > len(place) and other[: len(place)] == place for other in places
+        )
+
+    return [details for details in found if not is_echo(details)]
 
 
 def _problem(details: Any, lines: Mapping[str, int]) -> Problem:
@@ -347,11 +376,20 @@ def _plain_message(details: Any) -> str:
         return "no such key"
     if kind == "missing":
         return "is missing"
+    if kind in ("too_short", "too_long"):
+        return _length_message(kind, details["ctx"])
     message = str(details["msg"]).removeprefix("Value error, ")
     value = details["input"]
     if isinstance(value, str | int | float | bool):
         return f"{message[0].lower()}{message[1:]}, got {value!r}"
     return f"{message[0].lower()}{message[1:]}"
+
+
+def _length_message(kind: str, facts: Mapping[str, Any]) -> str:
+    bound = "at least" if kind == "too_short" else "at most"
+    limit = facts["min_length" if kind == "too_short" else "max_length"]
+    noun = "entry" if limit == 1 else "entries"
+    return f"needs {bound} {limit} {noun}, got {facts['actual_length']}"
 
 
 def _nearest_line(path: tuple[str | int, ...], lines: Mapping[str, int]) -> int | None:

@@ -1,0 +1,236 @@
+"""A configuration is checked whole: every mistake is named, with its line and a suggestion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from camera_app.config import (
+    RESERVED_CAMERA_NAMES,
+    Config,
+    MqttSettings,
+    dotted,
+    key_lines,
+    load_config,
+    parse_config,
+    signed_area,
+)
+from camera_app.errors import ConfigError, Problem
+
+CAMERA = '[camera.front]\nsource = "clip.mp4"\n'
+
+
+def problems_of(text: str) -> list[Problem]:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text)
+    return list(caught.value.problems)
+
+
+def test_a_camera_with_a_source_is_a_whole_configuration() -> None:
+    config = parse_config(CAMERA)
+
+    assert config.camera["front"].source == "clip.mp4"
+    assert config.mqtt.port == 1883
+    assert config.data.folder == Path("/var/lib/camera-app")
+
+
+def test_three_mistakes_in_one_file_are_all_named_with_line_and_suggestion() -> None:
+    text = """\
+device_id = "porch"
+
+[mqtt]
+hosst = "hub.lan"
+port = 70000
+
+[camera.front]
+source = "rtsp://porch"
+
+[[camera.front.zones]]
+name = "path"
+polygon = [[0.1, 0.5], [0.9, 0.5]]
+"""
+    assert [str(problem) for problem in problems_of(text)] == [
+        "line 4: mqtt.hosst: no such key (did you mean 'host'?)",
+        "line 5: mqtt.port: input should be less than or equal to 65535, got 70000",
+        "line 12: camera.front.zones[0].polygon: needs at least 3 entries, got 2",
+    ]
+
+
+def test_a_wrong_file_is_refused_with_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "camera.toml"
+    file.write_text(CAMERA + "fbs = 5\n")
+
+    with pytest.raises(ConfigError, match="did you mean 'fps'") as caught:
+        load_config(file)
+    assert caught.value.where == str(file)
+
+
+def test_a_file_that_cannot_be_read_is_a_problem_of_the_file(tmp_path: Path) -> None:
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe")
+
+    for path in (tmp_path / "absent.toml", tmp_path, binary):
+        with pytest.raises(ConfigError, match="file: cannot be read") as caught:
+            load_config(path)
+        assert caught.value.__cause__ is not None
+
+
+def test_a_syntax_error_is_named_with_its_line() -> None:
+    [problem] = problems_of('[mqtt]\nhost = "hub.lan\n' + CAMERA)
+
+    assert problem.line == 2
+    assert problem.problem.startswith("is not TOML: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "suggestion"),
+    [
+        (CAMERA + "sorce = 'x'\n", "camera.front.sorce", "did you mean 'source'?"),
+        (
+            CAMERA + "[camera.front.motion]\ntreshold = 5\n",
+            "camera.front.motion.treshold",
+            "did you mean 'threshold'?",
+        ),
+        (
+            CAMERA + "[[camera.front.zones]]\nname='a'\npolygon=[[0,0],[1,0],[1,1]]\nlabel=['cat']",
+            "camera.front.zones[0].label",
+            "did you mean 'labels'?",
+        ),
+        ("[log]\nzzz = 1\n" + CAMERA, "log.zzz", "known here: level"),
+        ("[motion]\n" + CAMERA, "motion", "known here: device_id, data, mqtt, inference"),
+    ],
+)
+def test_an_unknown_key_is_answered_with_what_was_probably_meant(
+    text: str, place: str, suggestion: str
+) -> None:
+    [problem] = problems_of(text)
+
+    assert problem.where == place
+    assert problem.suggestion.startswith(suggestion)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("device_id = 'a'\n", "camera", "is missing"),
+        ("[camera.front]\nfps = 5\n", "camera.front.source", "is missing"),
+        ("[camera]\n", "camera", "needs at least 1 entry, got 0"),
+        ("[camera.Front]\nsource = 'x'\n", "camera.Front", "match pattern"),
+        ("[camera.status]\nsource = 'x'\n", "camera", "'status' is a topic of the device itself"),
+        (CAMERA + "fps = 0\n", "camera.front.fps", "greater than 0, got 0"),
+        (CAMERA + "enabled = 'maybe'\n", "camera.front.enabled", "got 'maybe'"),
+        ("[mqtt]\nbase_topic = 'a/#'\n" + CAMERA, "mqtt.base_topic", "pattern"),
+        (
+            "[mqtt]\nclient_key_file = 'key.pem'\n" + CAMERA,
+            "mqtt",
+            "client_certificate_file and client_key_file go together",
+        ),
+        (
+            CAMERA + "[[camera.front.privacy_masks]]\npolygon = [[0,0],[1,1],[0.5,0.5]]\n",
+            "camera.front.privacy_masks[0].polygon",
+            "polygon has no area",
+        ),
+        (
+            CAMERA + "[[camera.front.privacy_masks]]\npolygon = [[0,0],[1,0],[1,2]]\n",
+            "camera.front.privacy_masks[0].polygon[2][1]",
+            "less than or equal to 1, got 2",
+        ),
+        (
+            CAMERA + "[[camera.front.zones]]\nname='a'\npolygon=[[0,0],[1,0],[1,1]]\n" * 2,
+            "camera.front.zones",
+            "two zones are named a",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_where_it_is_wrong(text: str, place: str, words: str) -> None:
+    [problem] = problems_of(text)
+
+    assert problem.where == place
+    assert words in problem.problem
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_CAMERA_NAMES))
+def test_a_camera_cannot_take_the_name_of_a_topic(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"'{name}' is a topic"):
+        parse_config(f"[camera.{name}]\nsource = 'x'\n")
+
+
+def test_a_section_never_changes() -> None:
+    config = parse_config(CAMERA)
+
+    with pytest.raises(ValidationError, match="frozen"):
+        config.mqtt.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("settings", "uses_tls"),
+    [
+        (MqttSettings(), False),
+        (MqttSettings(tls=True), True),
+        (MqttSettings(ca_file=Path("ca.pem")), True),
+        (MqttSettings(client_certificate_file=Path("c"), client_key_file=Path("k")), True),
+    ],
+)
+def test_tls_is_on_by_itself_when_certificates_are_given(
+    settings: MqttSettings, uses_tls: bool
+) -> None:
+    assert settings.uses_tls is uses_tls
+
+
+def test_lines_are_known_for_tables_keys_and_each_table_of_an_array() -> None:
+    text = """\
+device_id = "a"   # first
+[camera.front]    # a camera
+source = '''
+not_a_key'''
+"quoted" = 1
+[[camera.front.zones]]
+name = "a"
+[[camera.front.zones]]
+name = "b"
+polygon = [
+  [0, 0],
+  [1, 1],
+]
+inertia_s = 1
+[camera.back]
+motion.threshold = 5
+"""
+    lines = key_lines(text)
+
+    assert lines["device_id"] == 1
+    assert lines["camera.front"] == 2
+    assert lines["camera.front.source"] == 3
+    assert lines["camera.front.quoted"] == 5
+    assert lines["camera.front.zones"] == 6
+    assert lines["camera.front.zones[0].name"] == 7
+    assert lines["camera.front.zones[1]"] == 8
+    assert lines["camera.front.zones[1].polygon"] == 10
+    assert lines["camera.front.zones[1].inertia_s"] == 14
+    assert lines["camera.back.motion.threshold"] == 16
+
+
+def test_a_path_is_written_as_an_owner_would() -> None:
+    assert dotted(("camera", "front", "zones", 1, "polygon")) == "camera.front.zones[1].polygon"
+    assert dotted(()) == ""
+
+
+def test_the_signed_area_turns_with_the_direction() -> None:
+    square = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+
+    assert signed_area(square) == 2.0
+    assert signed_area(tuple(reversed(square))) == -2.0
+
+
+def test_every_key_says_what_it_is_for() -> None:
+    schema = Config.model_json_schema()
+    undocumented = [
+        f"{section}.{key}"
+        for section, definition in schema["$defs"].items()
+        for key, entry in definition["properties"].items()
+        if "description" not in entry and "$ref" not in entry
+    ]
+
+    assert undocumented == []
