@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from camera_app.errors import PackRejected
+from camera_app.models import Colour, Fit, Task, YoloxDecode, read_pack
+
+GOOD = """
+schema = 1
+name = "little"
+task = "detection"
+labels = ["person", "cat"]
+
+[weights]
+file = "little.tflite"
+sha256 = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+size_bytes = 1000
+
+[input]
+width = 96
+height = 64
+fit = "letterbox_top_left"
+colour = "bgr"
+pad = 114
+
+[decode]
+family = "yolox"
+strides = [8, 16]
+
+[licence]
+name = "Apache-2.0"
+allows_shipping = true
+
+[card]
+summary = "Finds little things."
+source = "somebody/something:little.tflite@0"
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "manifest.toml").write_text(text)
+    return folder
+
+
+def test_a_manifest_becomes_a_pack(tmp_path: Path) -> None:
+    pack = read_pack(write(tmp_path, GOOD))
+    assert (pack.name, pack.task, pack.family) == ("little", Task.DETECTION, "yolox")
+    assert pack.labels == ("person", "cat")
+    assert (pack.input.size.width, pack.input.size.height) == (96, 64)
+    assert (pack.input.fit, pack.input.colour) == (Fit.LETTERBOX_TOP_LEFT, Colour.BGR)
+    assert isinstance(pack.decode, YoloxDecode)
+    assert pack.decode.strides == (8, 16)
+    assert pack.sha256 == "a" * 64
+
+
+def test_every_problem_of_a_manifest_is_named_with_its_key(tmp_path: Path) -> None:
+    text = (
+        GOOD.replace("width = 96", "width = 0")
+        .replace('colour = "bgr"', 'color = "bgr"')
+        .replace("allows_shipping = true", "")
+        .replace('sha256 = "a', 'sha256 = "Z')
+    )
+    with pytest.raises(PackRejected) as refused:
+        read_pack(write(tmp_path, text))
+    message = str(refused.value)
+    assert str(tmp_path / "manifest.toml") in message
+    assert "input.width: input should be greater than or equal to 1, got 0" in message
+    assert "input.color: no such key" in message
+    assert "licence.allows_shipping: is missing" in message
+    assert "weights.sha256: string should match pattern" in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('family = "yolox"', 'family = "yolo"', "decode.family: expected one of 'yolox'"),
+        ('family = "yolox"\n', "", "decode: family is missing"),
+        ('task = "detection"', 'task = "pose"', "family yolox is for task 'detection'"),
+        ("strides = [8, 16]", "nms_iou = 65", "decode.yolox.nms_iou"),
+        ("schema = 1", "schema = 2", "schema: input should be 1, got 2"),
+        ("schema = 1", "schema = ", "the manifest is not TOML"),
+        ('file = "little.tflite"', 'file = "../little.tflite"', "weights.file"),
+        ("size_bytes = 1000", 'size_bytes = 1000\nurl = "file:///etc/passwd"', "weights.url"),
+    ],
+)
+def test_a_wrong_manifest_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in GOOD
+    with pytest.raises(PackRejected) as refused:
+        read_pack(write(tmp_path, GOOD.replace(old, new)))
+    assert said in str(refused.value)
+
+
+def test_labels_may_stand_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("dog\n cat \n\n")
+    pack = read_pack(write(tmp_path, GOOD.replace('["person", "cat"]', '"labels.txt"')))
+    assert pack.labels == ("dog", "cat")
+
+
+def test_a_missing_side_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PackRejected, match=r"labels\.txt: cannot be read: No such file"):
+        read_pack(write(tmp_path, GOOD.replace('["person", "cat"]', '"labels.txt"')))
+
+
+def test_a_folder_without_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PackRejected, match=r"manifest\.toml: cannot be read"):
+        read_pack(tmp_path)
+
+
+ANCHORS = GOOD.replace(
+    'family = "yolox"\nstrides = [8, 16]', 'family = "ssd_anchors"\nanchors = "anchors.csv"'
+)
+
+
+def test_anchors_are_read(tmp_path: Path) -> None:
+    (tmp_path / "anchors.csv").write_text("# y,x,h,w\n0.5,0.25,1,2\n0.1,0.2,0.3,0.4\n")
+    anchors = read_pack(write(tmp_path, ANCHORS)).anchors
+    assert anchors is not None
+    expected = np.array([[0.5, 0.25, 1, 2], [0.1, 0.2, 0.3, 0.4]], np.float32)
+    np.testing.assert_array_equal(anchors, expected)
+
+
+@pytest.mark.parametrize("text", ["0.5,0.25,1\n", "a,b,c,d\n", "0.1,0.2,nan,0.4\n"])
+def test_anchors_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "anchors.csv").write_text(text)
+    with pytest.raises(PackRejected, match="anchors"):
+        read_pack(write(tmp_path, ANCHORS))
+
+
+def test_the_digest_changes_with_all_that_decides_what_the_network_says(tmp_path: Path) -> None:
+    text = GOOD.replace('["person", "cat"]', '"labels.txt"')
+    labels = tmp_path / "labels.txt"
+    labels.write_text("person\ncat\n")
+    first = read_pack(write(tmp_path, text)).digest
+    assert read_pack(tmp_path).digest == first
+    labels.write_text("person\ndog\n")
+    other_labels = read_pack(tmp_path).digest
+    labels.write_text("person\ncat\n")
+    other_pad = read_pack(write(tmp_path, text.replace("114", "115"))).digest
+    other_weights = read_pack(write(tmp_path, text.replace("aaaa", "bbbb"))).digest
+    assert len({first, other_labels, other_pad, other_weights}) == 4
