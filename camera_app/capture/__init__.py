@@ -1,1 +1,45 @@
-"""To be written."""
+"""Where frames come from: recorded clips, live sources, and the motion gate behind them.
+
+What is listed here is imported when it is first asked for: a source child imports this package
+too, and starts in a fraction of the time without OpenCV and what else only the parent uses.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from camera_app.capture.clip import ClipReader
+    from camera_app.capture.file import ClipInfo
+    from camera_app.capture.live import LiveSource, SourceStats
+    from camera_app.capture.motion import Motion, MotionGate
+    from camera_app.capture.synthetic import Scene, SyntheticReader
+
+__all__ = [
+    "ClipInfo",
+    "ClipReader",
+    "LiveSource",
+    "Motion",
+    "MotionGate",
+    "Scene",
+    "SourceStats",
+    "SyntheticReader",
+]
+
+_HOMES = {
+    "ClipInfo": "file",
+    "ClipReader": "clip",
+    "LiveSource": "live",
+    "Motion": "motion",
+    "MotionGate": "motion",
+    "Scene": "synthetic",
+    "SourceStats": "live",
+    "SyntheticReader": "synthetic",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

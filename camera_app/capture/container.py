@@ -52,7 +52,9 @@ class TimeLine:
     def next(self, stamp_ns: int | None) -> int:
         """Return the time of the picture that comes next and bears this stamp."""
         if stamp_ns is not None and self._zero_ns is None:
-            self._zero_ns = stamp_ns - (self._last_ns + self._period_ns if self._last_ns >= 0 else 0)
+            self._zero_ns = stamp_ns - (
+                self._last_ns + self._period_ns if self._last_ns >= 0 else 0
+            )
         at_ns = None if stamp_ns is None or self._zero_ns is None else stamp_ns - self._zero_ns
         if at_ns is None or at_ns <= self._last_ns:
             expected_ns = self._last_ns + self._period_ns if self._last_ns >= 0 else 0
@@ -194,7 +196,7 @@ def picture_of(frame: VideoFrame) -> Yuv420:
 
 def _plane_view(plane: VideoPlane, size: Size) -> Pixels:
     """Return a view; the array keeps the plane, and the plane its frame, alive."""
-    rows: Pixels = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    rows: Pixels = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     return rows[: size.height, : size.width]
 
 
@@ -220,34 +222,47 @@ def translation(error: av.FFmpegError | OSError, where: str) -> SourceError:
     The text is built from the error's kind and number alone: its own text may hold the address,
     and with it a password.
     """
-    if isinstance(error, av.HTTPUnauthorizedError | av.HTTPForbiddenError):
-        remedy = "Check user and password; password_file replaces {password} in the source."
-        return SourceRefused("does not let us in", where=where, remedy=remedy)
-    if isinstance(error, PermissionError):
-        return SourceRefused("may not be read", where=where, remedy="Check its owner and rights.")
-    if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
-        return SourceRefused("is not there", where=where, remedy="Check the path.")
-    if isinstance(error, ConnectionRefusedError):
-        remedy = "Check address and port, and whether the camera is on."
-        return SourceRefused("nobody answers there", where=where, remedy=remedy)
-    if isinstance(error, av.HTTPError):
-        return SourceRefused(f"answers with an error: {_plain(error)}", where=where)
-    if isinstance(error, _UNREADABLE):
-        remedy = "Check that it is video; ffprobe shows what is in it."
-        return SourceUnsupported(
-            f"is nothing that can be read as video: {_plain(error)}", where=where, remedy=remedy
-        )
-    if isinstance(error, av.EOFError):
-        return SourceEnded("ended before the first picture", where=where)
+    for kinds, branch, what, remedy in _TRANSLATIONS:
+        if isinstance(error, kinds):
+            return branch(what.format(_plain(error)), where=where, remedy=remedy)
     return SourceLost(f"cannot be read: {_plain(error)}", where=where)
 
 
-_UNREADABLE = (
-    av.InvalidDataError,
-    av.DecoderNotFoundError,
-    av.DemuxerNotFoundError,
-    av.ProtocolNotFoundError,
-    av.PatchWelcomeError,
+# The first that fits wins: FFmpeg's kinds overlap.
+_TRANSLATIONS: tuple[tuple[tuple[type[Exception], ...], type[SourceError], str, str], ...] = (
+    (
+        (av.HTTPUnauthorizedError, av.HTTPForbiddenError),
+        SourceRefused,
+        "does not let us in",
+        "Check user and password; password_file replaces {password} in the source.",
+    ),
+    ((PermissionError,), SourceRefused, "may not be read", "Check its owner and rights."),
+    (
+        (FileNotFoundError, IsADirectoryError, NotADirectoryError),
+        SourceRefused,
+        "is not there",
+        "Check the path.",
+    ),
+    (
+        (ConnectionRefusedError,),
+        SourceRefused,
+        "nobody answers there",
+        "Check address and port, and whether the camera is on.",
+    ),
+    ((av.HTTPError,), SourceRefused, "answers with an error: {}", "Check the address."),
+    (
+        (
+            av.InvalidDataError,
+            av.DecoderNotFoundError,
+            av.DemuxerNotFoundError,
+            av.ProtocolNotFoundError,
+            av.PatchWelcomeError,
+        ),
+        SourceUnsupported,
+        "is nothing that can be read as video: {}",
+        "Check that it is video; ffprobe shows what is in it.",
+    ),
+    ((av.EOFError,), SourceEnded, "ended before the first picture", ""),
 )
 
 

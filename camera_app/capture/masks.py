@@ -136,8 +136,9 @@ def _add_outline(
     if y1 > y0:
         tops = np.clip(rows, y0, y1)
         bottoms = np.clip(rows + 1, y0, y1)
-        ends = np.stack([x0 + (tops - y0) * (x1 - x0) / (y1 - y0),
-                         x0 + (bottoms - y0) * (x1 - x0) / (y1 - y0)])
+        ends = np.stack(
+            [x0 + (tops - y0) * (x1 - x0) / (y1 - y0), x0 + (bottoms - y0) * (x1 - x0) / (y1 - y0)]
+        )
         left, right = ends.min(axis=0), ends.max(axis=0)
     else:
         left, right = np.full(len(rows), min(x0, x1)), np.full(len(rows), max(x0, x1))

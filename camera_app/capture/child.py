@@ -1,0 +1,196 @@
+"""The child of one live source: reads it, thins it, masks it, and hands frames to the parent.
+
+Runs in a process of its own. It starts in well under a second because it imports NumPy and FFmpeg
+and nothing else of size; the configuration's library stays in the parent, plain values come over.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from camera_app.capture.address import Address, Kind, parse_address
+from camera_app.capture.masks import MaskPainter
+from camera_app.capture.source import Reader, Reason, Shot, reason_of
+from camera_app.capture.thinning import Thinner
+from camera_app.capture.wire import Counts, Ending, FrameSender
+from camera_app.children import Channel, ChannelClosed
+from camera_app.clock import NS_PER_S, seconds
+from camera_app.errors import SourceError
+from camera_app.values import Size
+
+ENTRY = "camera_app.capture.child:run"
+
+_log = logging.getLogger(__name__)
+
+# Frames that are left out are reported this often, so that the parent knows the source lives.
+_COUNTS_EVERY_NS = NS_PER_S // 2
+# A recorded clip that falls back further than this goes on from where it is, without a rush.
+_LATE_LIMIT_NS = NS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a source child is told, in values that JSON carries.
+
+    Attributes:
+        source: The source, its password put in; a secret.
+        fps: Frames a second that are wanted.
+        width: Asked of a local camera; None: its own choice.
+        height: The same.
+        rtsp_transport: `tcp` or `udp`.
+        masks: Corners of each privacy mask, as shares.
+    """
+
+    source: str
+    fps: float
+    width: int | None = None
+    height: int | None = None
+    rtsp_transport: str = "tcp"
+    masks: tuple[tuple[tuple[float, float], ...], ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)
+
+    @property
+    def size(self) -> Size | None:
+        return Size(self.width, self.height) if self.width and self.height else None
+
+
+def run(channel: Channel, errand: Mapping[str, Any]) -> None:
+    """Read the source of the errand until it ends, fails, or the parent has had enough."""
+    sender = FrameSender(channel)
+    try:
+        sender.send_end(_ending_of(Errand(**errand), sender))
+    except ChannelClosed:
+        return  # the parent is gone, or has no use for us
+
+
+def _ending_of(errand: Errand, sender: FrameSender) -> Ending:
+    try:
+        _deliver(errand, sender)
+    except SourceError as error:
+        return Ending(reason_of(error), str(error))
+    except ChannelClosed:
+        raise
+    except Exception as error:
+        # The safety net of the child. Only the kind is told: its text may hold the address.
+        _log.exception("a source child failed")
+        return Ending(Reason.CRASHED, f"failed with {type(error).__name__}")
+    return Ending(Reason.ENDED, "played to its end")
+
+
+def _deliver(errand: Errand, sender: FrameSender) -> None:
+    reader = make_reader(errand)
+    try:
+        reader.open()
+        _Delivery(reader, errand, sender).run()
+    finally:
+        reader.close()
+
+
+def make_reader(errand: Errand) -> Reader:
+    """Return the reader that an errand needs, not yet open.
+
+    Raises:
+        SourceUnsupported: Its source is none that we know.
+    """
+    address = parse_address(errand.source)
+    return _MAKERS[address.kind](address, errand)
+
+
+# Each reader is imported only where it is needed: a camera at the ribbon does without FFmpeg.
+def _network(address: Address, errand: Errand) -> Reader:
+    from camera_app.capture.network import NetworkReader
+
+    return NetworkReader(address, rtsp_transport=errand.rtsp_transport)
+
+
+def _v4l2(address: Address, errand: Errand) -> Reader:
+    from camera_app.capture.v4l2 import V4l2Reader
+
+    return V4l2Reader(address.target, size=errand.size, fps=errand.fps)
+
+
+def _picamera(address: Address, errand: Errand) -> Reader:
+    from camera_app.capture.picamera import PicameraReader
+
+    return PicameraReader(int(address.target), size=errand.size, fps=errand.fps)
+
+
+def _synthetic(address: Address, _: Errand) -> Reader:
+    from camera_app.capture.synthetic import Scene, SyntheticReader
+
+    return SyntheticReader(Scene.from_options(address.options))
+
+
+def _file(address: Address, _: Errand) -> Reader:
+    from camera_app.capture.file import FileReader
+
+    return FileReader(Path(address.target), is_looped=address.options.get("loop") == "1")
+
+
+_MAKERS: dict[Kind, Callable[[Address, Errand], Reader]] = {
+    Kind.NETWORK: _network,
+    Kind.V4L2: _v4l2,
+    Kind.PICAMERA: _picamera,
+    Kind.SYNTHETIC: _synthetic,
+    Kind.FILE: _file,
+}
+
+
+class _Delivery:
+    """The way of pictures from an open reader to the sender."""
+
+    def __init__(self, reader: Reader, errand: Errand, sender: FrameSender) -> None:
+        self._reader = reader
+        self._sender = sender
+        self._thinner = Thinner(errand.fps)
+        self._painter = MaskPainter(errand.masks)
+        self._thinned = 0
+        self._began_ns = time.monotonic_ns()
+        self._counted_ns = self._began_ns
+        self._last_captured_ns = 0
+
+    def run(self) -> None:
+        while not self._sender.is_stopped:
+            shot = self._reader.read()
+            if shot is None:
+                return
+            if self._reader.is_recorded:
+                self._wait_for(shot)
+            self._pass_on(shot)
+
+    def _pass_on(self, shot: Shot) -> None:
+        if not self._thinner.takes(shot.at_ns):
+            self._thinned += 1
+            self._report()
+            return
+        captured_ns = time.monotonic_ns() if self._reader.is_recorded else shot.captured_ns
+        self._last_captured_ns = max(captured_ns, self._last_captured_ns + 1)
+        picture = self._painter.painted(shot.picture())
+        self._sender.send(picture, self._last_captured_ns, self._counts())
+        self._counted_ns = self._last_captured_ns
+
+    def _wait_for(self, shot: Shot) -> None:
+        """Wait until a recorded picture would have come, had it been filmed now."""
+        late_ns = time.monotonic_ns() - self._began_ns - shot.at_ns
+        if late_ns > _LATE_LIMIT_NS:
+            self._began_ns += late_ns
+        while late_ns < 0 and not self._sender.is_stopped:
+            self._sender.listen(seconds(-late_ns))
+            late_ns = time.monotonic_ns() - self._began_ns - shot.at_ns
+
+    def _report(self) -> None:
+        now_ns = time.monotonic_ns()
+        if now_ns - self._counted_ns >= _COUNTS_EVERY_NS:
+            self._sender.send_counts(self._counts())
+            self._sender.listen(0.0)
+            self._counted_ns = now_ns
+
+    def _counts(self) -> Counts:
+        return Counts(self._thinned, self._reader.corrupt, self._sender.no_slot)

@@ -1,0 +1,284 @@
+"""A live source: its child is started, watched by deadline, killed, and started again.
+
+One thread a camera. It moves frames and counts; when to try again is decided in `backoff.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import struct
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from camera_app.capture.address import PASSWORD_PLACE, Kind, parse_address, with_password
+from camera_app.capture.backoff import BackOff
+from camera_app.capture.child import ENTRY, Errand
+from camera_app.capture.source import Reason, SourceRefused, reason_of
+from camera_app.capture.wire import Counts, Delivery, Ending, FrameReceiver
+from camera_app.children import ChannelClosed, ChildProcess
+from camera_app.clock import Clock, seconds
+from camera_app.errors import SourceError
+from camera_app.threads import Closed, Deadline, LatestBox, Worker
+from camera_app.values import Frame
+
+if TYPE_CHECKING:  # the child imports this room, and does without the configuration's library
+    from camera_app.config import CameraSettings
+
+_log = logging.getLogger(__name__)
+
+# A new child has to start, connect and wait for a key frame before its first picture.
+OPENING_LIMIT_S = 15.0
+# What an orderly close may take: telling a camera to end its session, giving a device back.
+STOP_GRACE_S = 0.5
+# Frames over which the rate is measured.
+_RATE_FRAMES = 50
+
+# What a child that has lost its mind can make of our parsing of what it says.
+_NONSENSE = (ValueError, KeyError, TypeError, struct.error)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStats:
+    """How a live source does.
+
+    Attributes:
+        frames: Frames delivered since `start`.
+        fps: Frames a second that it delivers now; 0.0 while it does not.
+        is_delivering: Whether this camera can see.
+        last_frame_ns: Capture time of the newest frame; None before the first.
+        restarts: How often a child was started again.
+        lost: How often the source was lost, by reason: `stalled`, `crashed`, `refused`, `ended`,
+            `unsupported`, `lost`.
+        dropped: Frames that were not delivered, by reason: `thinned` (faster than asked),
+            `corrupt`, `no_slot` (this process was too busy to take them).
+        state: What it is doing, for an owner to read.
+    """
+
+    frames: int = 0
+    fps: float = 0.0
+    is_delivering: bool = False
+    last_frame_ns: int | None = None
+    restarts: int = 0
+    lost: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    state: str = "not started"
+
+
+class LiveSource(Worker):
+    """Delivers the frames of one camera, whatever happens to it.
+
+    `on_change` is called on this source's own thread, with whether the camera can see now; it
+    must not block.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: CameraSettings,
+        clock: Clock,
+        frames: LatestBox[Frame],
+        *,
+        on_change: Callable[[bool], None] | None = None,
+        back_off: BackOff | None = None,
+    ) -> None:
+        super().__init__(f"camera-app-source-{name}")
+        self._camera = name
+        self._settings = settings
+        self._clock = clock
+        self._frames = frames
+        self._on_change = on_change
+        self._back_off = back_off or BackOff(random=random.SystemRandom().random)
+        self._delivering_since_ns = 0  # of the source's own thread
+        self._lives = 0  # of the source's own thread
+        self._guard = threading.Lock()  # guards every field below
+        self._child: ChildProcess | None = None
+        self._count = 0
+        self._recent_ns: deque[int] = deque(maxlen=_RATE_FRAMES)
+        self._is_delivering = False
+        self._lost: Counter[str] = Counter()
+        self._dropped_before: Counter[str] = Counter()  # by children that have ended
+        self._dropped = Counts()  # by the child that is
+        self._state = "not started"
+
+    def stats(self) -> SourceStats:
+        """Return how it does; from any thread."""
+        with self._guard:
+            dropped = self._dropped_before + _as_counter(self._dropped)
+            return SourceStats(
+                frames=self._count,
+                fps=_rate(self._recent_ns) if self._is_delivering else 0.0,
+                is_delivering=self._is_delivering,
+                last_frame_ns=self._recent_ns[-1] if self._recent_ns else None,
+                restarts=max(0, self._lives - 1),
+                lost=dict(self._lost),
+                dropped=dict(dropped),
+                state=self._state,
+            )
+
+    def run_once(self) -> None:
+        """Live through one child, and wait before the next."""
+        ending = self._one_life()
+        worked_s = self._end_delivery()
+        if self.stopping.is_set():
+            return
+        with self._guard:
+            self._lost[ending.reason] += 1
+        if ending.reason == Reason.ENDED and self._is_played_once:
+            self._set_state("ended")
+            raise Closed
+        self._pause(ending, worked_s)
+
+    def closed(self) -> None:
+        if self.stopping.is_set():
+            self._set_state("stopped")
+
+    def wake(self) -> None:
+        with self._guard:
+            if self._child is not None:
+                self._child.channel.interrupt()
+
+    @property
+    def _is_played_once(self) -> bool:
+        """Whether an end is an end: a clip that was played, not a camera that hung up."""
+        return parse_address(self._settings.source).kind in {Kind.FILE, Kind.SYNTHETIC}
+
+    def _one_life(self) -> Ending:
+        try:
+            errand = self._errand()
+        except SourceError as error:
+            return Ending(reason_of(error), str(error))
+        self._lives += 1
+        self._set_state("starting")
+        child = ChildProcess(ENTRY, errand.as_json(), name=f"cam-{self._camera}")
+        child.start()
+        self._adopt(child)
+        try:
+            return self._serve(child)
+        finally:
+            self._adopt(None)
+            child.end()
+
+    def _errand(self) -> Errand:
+        settings = self._settings
+        return Errand(
+            source=self._secret_source(),
+            fps=settings.fps,
+            width=settings.width,
+            height=settings.height,
+            rtsp_transport=settings.rtsp_transport,
+            masks=tuple(mask.polygon for mask in settings.privacy_masks),
+        )
+
+    def _secret_source(self) -> str:
+        """Put the password in; the file is read each time, so that a new one takes effect."""
+        parse_address(self._settings.source)  # refuses nonsense here, where it can be told whole
+        path = self._settings.password_file
+        if path is None or PASSWORD_PLACE not in self._settings.source:
+            return self._settings.source
+        try:
+            password = path.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SourceRefused("the password file cannot be read", where=str(path)) from error
+        return with_password(self._settings.source, password)
+
+    def _serve(self, child: ChildProcess) -> Ending:
+        """Take what the child delivers until it ends, or has to be ended."""
+        receiver = FrameReceiver(child.channel)
+        limit_s = max(self._settings.deadline_s, OPENING_LIMIT_S)
+        deadline = Deadline(limit_s)
+        while not self.stopping.is_set():
+            try:
+                said = receiver.receive(deadline.remaining_s())
+            except ChannelClosed:
+                how = child.end(grace_s=STOP_GRACE_S)
+                return Ending(Reason.CRASHED, f"its process ended: {how}")
+            except _NONSENSE:
+                _log.exception("camera %s: its process is not to be understood", self._camera)
+                return Ending(Reason.CRASHED, "its process was not to be understood")
+            if isinstance(said, Ending):
+                child.end(grace_s=STOP_GRACE_S)
+                return said
+            if self._take(said):
+                limit_s = self._settings.deadline_s
+                deadline = Deadline(limit_s)
+            elif deadline.is_over:
+                return Ending(Reason.STALLED, f"brought nothing for {limit_s:.1f} s")
+        with contextlib.suppress(ChannelClosed):
+            receiver.send_stop()
+        child.end(grace_s=STOP_GRACE_S)
+        return Ending(Reason.ENDED, "was stopped")
+
+    def _take(self, said: Delivery | Counts | None) -> bool:
+        """Pass a frame on; return whether what was said shows that the source lives."""
+        if isinstance(said, Counts):
+            with self._guard:
+                is_alive = said.thinned > self._dropped.thinned
+                self._dropped = said
+            return is_alive
+        if said is None:
+            return False
+        with self._guard:
+            is_first = not self._is_delivering
+            sequence = self._count
+            self._count += 1
+            self._recent_ns.append(said.captured_ns)
+            self._dropped = said.counts
+        if is_first:
+            self._begin_delivery()
+        self._frames.put(Frame(self._camera, sequence, said.captured_ns, said.picture))
+        return True
+
+    def _begin_delivery(self) -> None:
+        self._delivering_since_ns = self._clock.monotonic_ns()
+        with self._guard:
+            self._is_delivering = True
+            self._state = "delivering"
+        _log.info("camera %s delivers", self._camera)
+        self._tell(True)
+
+    def _end_delivery(self) -> float:
+        """Note that the child is over; return for how long it had delivered, in seconds."""
+        with self._guard:
+            was_delivering, self._is_delivering = self._is_delivering, False
+            self._dropped_before += _as_counter(self._dropped)
+            self._dropped = Counts()
+            self._recent_ns = deque(list(self._recent_ns)[-1:], maxlen=_RATE_FRAMES)
+        if not was_delivering:
+            return 0.0
+        self._tell(False)
+        return seconds(self._clock.monotonic_ns() - self._delivering_since_ns)
+
+    def _pause(self, ending: Ending, worked_s: float) -> None:
+        is_hopeless = ending.reason == Reason.UNSUPPORTED
+        wait_s = self._back_off.longest() if is_hopeless else self._back_off.after(worked_s)
+        text = f"{ending.reason}: {ending.text}; trying again in {wait_s:.1f} s"
+        self._set_state(text)
+        _log.warning("camera %s: %s", self._camera, text)
+        self.stopping.wait(wait_s)
+
+    def _adopt(self, child: ChildProcess | None) -> None:
+        with self._guard:
+            self._child = child
+
+    def _set_state(self, state: str) -> None:
+        with self._guard:
+            self._state = state
+
+    def _tell(self, is_delivering: bool) -> None:
+        if self._on_change is not None:
+            self._on_change(is_delivering)
+
+
+def _as_counter(counts: Counts) -> Counter[str]:
+    return Counter(thinned=counts.thinned, corrupt=counts.corrupt, no_slot=counts.no_slot)
+
+
+def _rate(stamps_ns: deque[int]) -> float:
+    """Return frames a second from capture times, 0.0 for fewer than two."""
+    span_s = seconds(stamps_ns[-1] - stamps_ns[0]) if len(stamps_ns) > 1 else 0.0
+    return (len(stamps_ns) - 1) / span_s if span_s else 0.0

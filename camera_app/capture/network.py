@@ -1,0 +1,65 @@
+"""Streams: RTSP, HTTP (MPEG-TS, MJPEG, …) and what else FFmpeg fetches from an address.
+
+There is no time limit in here: whoever supervises the child ends it when nothing comes.
+"""
+
+from __future__ import annotations
+
+import time
+
+import av
+
+from camera_app.capture.address import Address
+from camera_app.capture.container import ContainerReader, shot
+from camera_app.capture.source import Shot, SourceEnded
+
+# Formats without time stamps: FFmpeg makes some up at 25 a second, so arrival is the only time.
+_TIMELESS_FORMATS = frozenset({"mpjpeg", "mjpeg", "image2pipe", "jpeg_pipe", "h264", "hevc"})
+
+
+class NetworkReader:
+    """Reads a stream from an address."""
+
+    is_recorded = False
+
+    def __init__(self, address: Address, *, rtsp_transport: str = "tcp") -> None:
+        self._label = address.label
+        options = _options(address.target, rtsp_transport)
+        self._container = ContainerReader(
+            lambda: av.open(address.target, options=options), address.label
+        )
+        self._opened_ns = 0
+        self._is_timeless = False
+
+    @property
+    def corrupt(self) -> int:
+        return self._container.corrupt
+
+    def open(self) -> None:
+        self._container.open()
+        self._opened_ns = time.monotonic_ns()
+        self._is_timeless = self._container.format_name in _TIMELESS_FORMATS
+
+    def read(self) -> Shot:
+        frame = self._container.read()
+        if frame is None:
+            raise SourceEnded("closed the stream", where=self._label)
+        now_ns = time.monotonic_ns()
+        stream_ns = self._container.time_of(frame)
+        return shot(frame, now_ns - self._opened_ns if self._is_timeless else stream_ns, now_ns)
+
+    def close(self) -> None:
+        self._container.close()
+
+
+def _options(url: str, rtsp_transport: str) -> dict[str, str]:
+    # nobuffer: what was read to find out the format is shown, not kept back as a cushion.
+    # fpsprobesize 0: nobody needs the exact rate, and finding it out takes many pictures.
+    options = {"fflags": "nobuffer", "fpsprobesize": "0"}
+    if url.startswith("rtsp"):
+        options |= {
+            "rtsp_transport": rtsp_transport,
+            "allowed_media_types": "video",
+            "max_delay": "500000",  # µs that a late packet is waited for over UDP
+        }
+    return options

@@ -1,0 +1,224 @@
+"""What a source child and its parent say to each other, and how a picture lies in memory.
+
+The child announces memory, then a frame in one of its slots, again and again; the parent copies
+the frame out and gives the slot back. A child has no free slot only while the parent is busy;
+then its newest frame is dropped, and counted.
+
+Child to parent: `M` memory (with a descriptor), `F` frame, `C` counts, `E` the end and why.
+Parent to child: `R` slot given back, `S` stop.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from camera_app.children import Channel, Packet, attach_shared, make_shared
+from camera_app.values import ColourMatrix, Pixels, Size, Yuv420
+
+SLOTS = 3
+
+MEMORY, FRAME, COUNTS, END = b"M", b"F", b"C", b"E"
+RELEASE, STOP = b"R", b"S"
+
+_FRAME = struct.Struct("<cBBqQQQ")  # kind, generation, slot, captured_ns, then the counts
+_COUNTS = struct.Struct("<cQQQ")
+_RELEASE = struct.Struct("<cBB")  # kind, generation, slot
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Frames of one child's life that did not come across, by reason.
+
+    Attributes:
+        thinned: Left out because the source is faster than asked.
+        corrupt: Damaged, and so left out.
+        no_slot: Dropped because the parent had not taken those before.
+    """
+
+    thinned: int = 0
+    corrupt: int = 0
+    no_slot: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a child has nothing more to deliver.
+
+    Attributes:
+        reason: The word under which it is counted.
+        text: What an owner reads; holds no secret.
+    """
+
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a picture lies in a slot: Y, U, V, each without padding."""
+
+    size: Size
+    matrix: ColourMatrix
+    is_full_range: bool
+
+    @classmethod
+    def of(cls, picture: Yuv420) -> Layout:
+        return cls(picture.size, picture.matrix, picture.is_full_range)
+
+    @property
+    def half(self) -> Size:
+        return Size((self.size.width + 1) // 2, (self.size.height + 1) // 2)
+
+    @property
+    def bytes_needed(self) -> int:
+        return self.size.width * self.size.height + 2 * self.half.width * self.half.height
+
+    def over(self, memory: Pixels) -> Yuv420:
+        """Return the planes as views of `memory`, uint8 (bytes_needed,)."""
+        luma_ends = self.size.width * self.size.height
+        u_ends = luma_ends + self.half.width * self.half.height
+        half_shape = (self.half.height, self.half.width)
+        return Yuv420(
+            memory[:luma_ends].reshape(self.size.height, self.size.width),
+            memory[luma_ends:u_ends].reshape(half_shape),
+            memory[u_ends : self.bytes_needed].reshape(half_shape),
+            self.matrix,
+            self.is_full_range,
+        )
+
+
+class FrameSender:
+    """The child's side: puts pictures into slots and says so."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._layout: Layout | None = None
+        self._slots: list[Yuv420] = []
+        self._free: list[int] = []
+        self._generation = 0
+        self.no_slot = 0
+        self.is_stopped = False
+
+    def send(self, picture: Yuv420, captured_ns: int, counts: Counts) -> None:
+        """Hand a picture over, or count it when there is no slot."""
+        self.listen(0.0)
+        if Layout.of(picture) != self._layout:
+            self._announce(Layout.of(picture))
+        if not self._free:
+            self.no_slot += 1
+            return
+        slot = self._free.pop()
+        _copy(picture, self._slots[slot])
+        told = (counts.thinned, counts.corrupt, counts.no_slot)
+        self._channel.send(_FRAME.pack(FRAME, self._generation, slot, captured_ns, *told))
+
+    def send_counts(self, counts: Counts) -> None:
+        told = (counts.thinned, counts.corrupt, counts.no_slot)
+        self._channel.send(_COUNTS.pack(COUNTS, *told))
+
+    def send_end(self, ending: Ending) -> None:
+        self._channel.send(END + json.dumps(asdict(ending)).encode())
+
+    def listen(self, timeout_s: float) -> None:
+        """Take what the parent has said, waiting at most this long for its first word."""
+        while not self.is_stopped and (packet := self._channel.receive(timeout_s)) is not None:
+            timeout_s = 0.0
+            if packet.data == STOP:
+                self.is_stopped = True
+            else:
+                _, generation, slot = _RELEASE.unpack(packet.data)
+                if generation == self._generation:
+                    self._free.append(slot)
+
+    def _announce(self, layout: Layout) -> None:
+        size_bytes = layout.bytes_needed
+        descriptor, memory = make_shared("camera-app-frames", SLOTS * size_bytes)
+        self._generation = (self._generation + 1) % 256
+        self._layout = layout
+        self._slots = [layout.over(part) for part in np.split(memory, SLOTS)]
+        self._free = list(range(SLOTS))
+        told = {
+            "generation": self._generation,
+            "width": layout.size.width,
+            "height": layout.size.height,
+            "matrix": layout.matrix.value,
+            "is_full_range": layout.is_full_range,
+        }
+        try:
+            self._channel.send(MEMORY + json.dumps(told).encode(), [descriptor])
+        finally:
+            os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delivery:
+    """A picture that came across, in memory of our own."""
+
+    picture: Yuv420
+    captured_ns: int
+    counts: Counts
+
+
+class FrameReceiver:
+    """The parent's side: copies pictures out of slots and gives the slots back."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._layout: Layout | None = None
+        self._slots: list[Pixels] = []
+        self._generation = -1
+
+    def receive(self, timeout_s: float) -> Delivery | Counts | Ending | None:
+        """Return what the child says next, or None when the time is over or somebody interrupts.
+
+        Raises:
+            ChannelClosed: The child is gone.
+            ValueError: What it says makes no sense; whatever it became, it is to be ended.
+        """
+        packet = self._channel.receive(timeout_s)
+        if packet is None:
+            return None
+        kind = packet.data[:1]
+        if kind == FRAME:
+            return self._delivery(packet.data)
+        if kind == MEMORY:
+            self._attach(packet)
+            return None
+        if kind == COUNTS:
+            return Counts(*_COUNTS.unpack(packet.data)[1:])
+        if kind == END:
+            said = json.loads(packet.data[1:])
+            return Ending(str(said["reason"]), str(said["text"]))
+        raise ValueError(f"a source child says {packet.data[:16]!r}")
+
+    def send_stop(self) -> None:
+        self._channel.send(STOP)
+
+    def _attach(self, packet: Packet) -> None:
+        if len(packet.descriptors) != 1:
+            raise ValueError(f"memory announced with {len(packet.descriptors)} descriptors")
+        said = json.loads(packet.data[1:])
+        size = Size(int(said["width"]), int(said["height"]))
+        layout = Layout(size, ColourMatrix(said["matrix"]), bool(said["is_full_range"]))
+        memory = attach_shared(packet.descriptors[0], SLOTS * layout.bytes_needed)
+        self._layout, self._generation = layout, int(said["generation"])
+        self._slots = np.split(memory, SLOTS)
+
+    def _delivery(self, data: bytes) -> Delivery:
+        _, generation, slot, captured_ns, *told = _FRAME.unpack(data)
+        if self._layout is None or generation != self._generation or slot >= SLOTS:
+            raise ValueError(f"a frame in slot {slot} of memory {generation}, which is not ours")
+        picture = self._layout.over(self._slots[slot].copy())
+        self._channel.send(_RELEASE.pack(RELEASE, generation, slot))
+        return Delivery(picture, captured_ns, Counts(*told))
+
+
+def _copy(picture: Yuv420, slot: Yuv420) -> None:
+    np.copyto(slot.luma, picture.luma)
+    np.copyto(slot.u, picture.u)
+    np.copyto(slot.v, picture.v)
