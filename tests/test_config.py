@@ -192,7 +192,7 @@ name = "a"
 name = "b"
 polygon = [
   [0, 0],
-  [1, 1],
+  [1, 1]
 ]
 inertia_s = 1
 [camera.back]

@@ -172,16 +172,16 @@ def _paint(picture: Colours, visit: int, person: CutOut, place: tuple[int, int])
     """Blend a person and their shadow on the wall into a picture."""
     height, width = person.alpha.shape
     x, y = place[0] - width // 2, place[1] - height
-    cast = _on_frame(person.alpha, x + _SHADOW_PX[0], y + _SHADOW_PX[1])
+    cast = pasted(person.alpha, x + _SHADOW_PX[0], y + _SHADOW_PX[1])
     shadow = cv2.GaussianBlur(cast, (0, 0), _SHADOW_SOFT_PX)
     picture *= (1 - shadow * np.float32(_SHADOW_DARK / 255))[..., None]
-    alpha = _on_frame(person.alpha, x, y) / np.float32(255)
-    picture += (_on_frame(person.pixels, x, y) - picture) * alpha[..., None]
+    alpha = pasted(person.alpha, x, y) / np.float32(255)
+    picture += (pasted(person.pixels, x, y) - picture) * alpha[..., None]
     above = person.alpha[: _HEDGE_TOP - y]
     return _Layer(visit, alpha, float(above.sum()) / 255)
 
 
-def _on_frame(pixels: Pixels, x: int, y: int) -> npt.NDArray[np.float32]:
+def pasted(pixels: Pixels, x: int, y: int) -> npt.NDArray[np.float32]:
     """Return a black frame with an image pasted at a corner, what is outside cut off."""
     frame = np.zeros((SIZE.height, SIZE.width, *pixels.shape[2:]), np.float32)
     height, width = pixels.shape[:2]

@@ -12,7 +12,7 @@ import pytest
 
 from camera_app.demo import Film, make_film
 from camera_app.demo.film import mot_lines
-from camera_app.demo.scene import FPS, FRAMES, SIZE, WALKS, Scene, SceneFrame
+from camera_app.demo.scene import FPS, FRAMES, SIZE, WALKS, Scene, SceneFrame, pasted
 from camera_app.values import Box
 
 pytest.importorskip("skimage", reason="the scene is made from what scikit-image carries")
@@ -70,6 +70,21 @@ def test_somebody_who_comes_in_becomes_visible_bit_by_bit(scene: Scene) -> None:
     assert seen == sorted(seen)
     assert seen[0] < 0.1
     assert seen[-1] > 0.98  # the hedge's edge is wavy
+
+
+@pytest.mark.parametrize(
+    ("x", "columns", "shown"),
+    [(-2, [0, 1], [3, 4]), (0, [0, 3], [1, 4]), (766, [766, 767], [1, 2]), (-4, [0], [0])],
+)
+def test_what_is_pasted_over_an_edge_is_cut_off_there(
+    x: int, columns: list[int], shown: list[int]
+) -> None:
+    image = np.array([[1, 2, 3, 4]], np.uint8)
+
+    frame = pasted(image, x, 5)
+
+    assert frame.shape == (SIZE.height, SIZE.width)
+    assert frame[5, columns].tolist() == shown
 
 
 def test_whoever_walks_behind_is_hidden_while_they_cross(scene: Scene) -> None:
