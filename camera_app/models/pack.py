@@ -100,7 +100,17 @@ class InputGeometry(Table):
         return Size(self.width, self.height)
 
 
-class YoloxDecode(Table):
+class NamedOutputs(Table):
+    """A family whose outputs differ in shape.
+
+    Attributes:
+        outputs: Name of an output by its role, for a file in which two have the same shape.
+    """
+
+    outputs: dict[str, str] = {}
+
+
+class YoloxDecode(NamedOutputs):
     """Anchor-free grids: boxes relative to the cell, scores = objectness x class."""
 
     family: Literal["yolox"]
@@ -122,7 +132,7 @@ class SsdPostprocessDecode(Table):
     count: str = "TFLite_Detection_PostProcess:3"
 
 
-class SsdAnchorsDecode(Table):
+class SsdAnchorsDecode(NamedOutputs):
     """SSD heads without the operator: encodings relative to anchors, a score column a class.
 
     Attributes:
@@ -156,7 +166,7 @@ class PriorLayer(Table):
     sides: Annotated[tuple[tuple[Positive, Positive], ...], Field(min_length=1)]
 
 
-class UlfgDecode(Table):
+class UlfgDecode(NamedOutputs):
     """Light face detectors with SSD priors; landmarks where the file has them.
 
     Attributes:
@@ -186,7 +196,7 @@ class CellLayer(Table):
     anchors: Side
 
 
-class BlazefaceDecode(Table):
+class BlazefaceDecode(NamedOutputs):
     """BlazeFace: anchors without size, boxes and landmarks in input pixels."""
 
     family: Literal["blazeface"]
@@ -201,7 +211,7 @@ class ClassifierDecode(Table):
     family: Literal["classifier"]
 
 
-class EmbeddingDecode(Table):
+class EmbeddingDecode(NamedOutputs):
     """A vector that tells one face from another.
 
     Attributes:

@@ -40,8 +40,10 @@ class BlazefaceDecoder:
         count = len(self._anchors)
         width = 4 + 2 * decode.points
         expect_count(outputs, FAMILY, ("regressors", "classificators"))
-        self._regressors = find_role(outputs, FAMILY, "regressors", (1, count, width))
-        self._logits = find_role(outputs, FAMILY, "classificators", (1, count, 1))
+        self._regressors = find_role(
+            outputs, FAMILY, "regressors", (1, count, width), decode.outputs
+        )
+        self._logits = find_role(outputs, FAMILY, "classificators", (1, count, 1), decode.outputs)
 
     def decode(self, outputs: Outputs, bounds: Reals, *, min_score: float) -> Found:
         """Return the faces of one run."""

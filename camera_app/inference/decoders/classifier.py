@@ -37,7 +37,7 @@ class ClassifierDecoder:
     def __init__(self, labels: Sequence[str], outputs: Sequence[TensorSpec]) -> None:
         self._labels = labels
         expect_count(outputs, FAMILY, ("scores",))
-        self._scores = find_role(outputs, FAMILY, "scores", (1, len(labels)))
+        self._scores = find_role(outputs, FAMILY, "scores", (1, len(labels)), {})
 
     def decode(self, outputs: Outputs) -> list[Classification]:
         """Return all classes, best first, of equals the earlier label."""

@@ -23,7 +23,7 @@ class EmbeddingDecoder:
     """
 
     def __init__(self, decode: EmbeddingDecode, outputs: Sequence[TensorSpec]) -> None:
-        self._vector = find_role(outputs, FAMILY, "vector", (1, decode.width))
+        self._vector = find_role(outputs, FAMILY, "vector", (1, decode.width), decode.outputs)
 
     def decode(self, outputs: Outputs) -> npt.NDArray[np.float32]:
         """Return the vector, its length one; the dot product of two is their similarity."""

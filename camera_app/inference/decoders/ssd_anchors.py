@@ -64,8 +64,10 @@ class SsdAnchorsDecoder:
         self._first_column = 1 if decode.has_background else 0
         expect_count(outputs, FAMILY, ("boxes", "scores"))
         columns = classes + self._first_column
-        self._boxes = find_role(outputs, FAMILY, "boxes", (1, len(anchors), 4))
-        self._scores = find_role(outputs, FAMILY, "scores", (1, len(anchors), columns))
+        self._boxes = find_role(outputs, FAMILY, "boxes", (1, len(anchors), 4), decode.outputs)
+        self._scores = find_role(
+            outputs, FAMILY, "scores", (1, len(anchors), columns), decode.outputs
+        )
 
     def decode(self, outputs: Outputs, bounds: Reals, *, min_score: float) -> Found:
         """Return what one run found, suppressed per class."""

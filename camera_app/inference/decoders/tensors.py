@@ -6,7 +6,7 @@ fit is refused with the tensor named, rather than decoded into nonsense.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,20 +70,31 @@ class Role:
 
 
 def find_role(
-    outputs: Sequence[TensorSpec], family: str, role: str, shape: tuple[int, ...]
+    outputs: Sequence[TensorSpec],
+    family: str,
+    role: str,
+    shape: tuple[int, ...],
+    names: Mapping[str, str],
 ) -> Role:
-    """Return the one output of this shape.
+    """Return the one output of this shape, or of the name that the pack gives to this role.
 
     Raises:
         ModelOutputError: There is none, or more than one.
     """
-    fitting = [index for index, spec in enumerate(outputs) if spec.shape == shape]
+    name = names.get(role)
+    fitting = [
+        index
+        for index, spec in enumerate(outputs)
+        if spec.shape == shape and name in (None, spec.name)
+    ]
     if len(fitting) == 1:
         return Role(family, role, shape, fitting[0])
     number = "none" if not fitting else f"{len(fitting)} of them"
+    called = f" named {name}" if name else ""
     raise ModelOutputError(
-        f"family {family} expects one output {list(shape)} ({role}), found {number}; "
-        f"the file has {listing(outputs)}"
+        f"family {family} expects one output{called} {list(shape)} ({role}), found {number}; "
+        f"the file has {listing(outputs)}",
+        remedy=f"Name the right one in the manifest: decode.outputs.{role}" if fitting else "",
     )
 
 

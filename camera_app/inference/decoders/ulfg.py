@@ -42,10 +42,10 @@ class UlfgDecoder:
         count = len(self._priors)
         roles = ("boxes", "scores", "points") if decode.points else ("boxes", "scores")
         expect_count(outputs, FAMILY, roles)
-        self._boxes = find_role(outputs, FAMILY, "boxes", (1, count, 4))
-        self._scores = find_role(outputs, FAMILY, "scores", (1, count, 2))
+        self._boxes = find_role(outputs, FAMILY, "boxes", (1, count, 4), decode.outputs)
+        self._scores = find_role(outputs, FAMILY, "scores", (1, count, 2), decode.outputs)
         self._points = (
-            find_role(outputs, FAMILY, "points", (1, count, 2 * decode.points))
+            find_role(outputs, FAMILY, "points", (1, count, 2 * decode.points), decode.outputs)
             if decode.points
             else None
         )

@@ -47,8 +47,8 @@ class YoloxDecoder:
         self._cells, self._strides = grid(size, decode.strides)
         count = len(self._cells)
         expect_count(outputs, FAMILY, ("boxes", "scores"))
-        self._boxes = find_role(outputs, FAMILY, "boxes", (1, count, 4))
-        self._scores = find_role(outputs, FAMILY, "scores", (1, count, 1 + classes))
+        self._boxes = find_role(outputs, FAMILY, "boxes", (1, count, 4), decode.outputs)
+        self._scores = find_role(outputs, FAMILY, "scores", (1, count, 1 + classes), decode.outputs)
 
     def decode(self, outputs: Outputs, bounds: Reals, *, min_score: float) -> Found:
         """Return what one run found, suppressed per class."""
