@@ -1,5 +1,22 @@
 """The demo: a made scene with known truth, a broker for it, and what a subscriber hears."""
 
+from camera_app.demo.broker import BrokerAddress, parse_address
 from camera_app.demo.film import Film, Visit, make_film
+from camera_app.demo.stage import DemoHooks, DemoRequest, DemoResult, run_demo
+from camera_app.demo.subscriber import Message
+from camera_app.demo.verdict import Verdict, VisitVerdict
 
-__all__ = ["Film", "Visit", "make_film"]
+__all__ = [
+    "BrokerAddress",
+    "DemoHooks",
+    "DemoRequest",
+    "DemoResult",
+    "Film",
+    "Message",
+    "Verdict",
+    "Visit",
+    "VisitVerdict",
+    "make_film",
+    "parse_address",
+    "run_demo",
+]
