@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from camera_app.cli import main
+from camera_app.models import cache_folder
+
+NAME = "ssd_slim_face_160x120_gray"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.mark.shared
+def test_the_list_says_what_each_pack_is_and_whether_it_is_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["models", "list", "--json"]) == 0
+    records = {record["name"]: record for record in json.loads(capsys.readouterr().out)}
+    assert records[NAME]["task"] == "detection"
+    assert records[NAME]["input"] == "160x120"
+    assert records[NAME]["ok"] is True
+    assert records[NAME]["weights"].endswith(f"{NAME}.tflite")
+    assert main(["models", "list"]) == 0
+    assert f"{NAME} " in capsys.readouterr().out
+
+
+def test_the_list_works_without_any_weights(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CAMERA_APP_MODEL_PATH")
+    assert main(["models", "list"]) == 0
+    assert "missing or wrong" in capsys.readouterr().out
+
+
+def test_a_pack_is_shown_with_licence_and_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "show", NAME, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["licence"] == {
+        "name": "Apache-2.0 (source repository)",
+        "allows_shipping": True,
+    }
+    assert record["decode"]["family"] == "ulfg"
+    assert len(record["digest"]) == 64
+    assert main(["models", "show", "mobilenet_v2_1.0_224"]) == 0
+    shown = capsys.readouterr().out
+    assert "(1001 in all)" in shown
+    assert "google-coral/test_data:mobilenet_v2_1.0_224_quant.tflite" in shown
+
+
+@pytest.mark.shared
+def test_good_weights_verify(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "verify", NAME]) == 0
+    assert capsys.readouterr().out.startswith(f"{NAME}: ok, ")
+    assert main(["models", "verify", "--json"]) == 0
+    records = json.loads(capsys.readouterr().out)
+    assert len(records) >= 18
+    assert all(record["ok"] for record in records)
+
+
+@pytest.mark.shared
+def test_damaged_weights_do_not_verify(
+    shared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    damaged = bytearray((shared / f"models/face/{NAME}.tflite").read_bytes())
+    damaged[-1] ^= 1
+    (tmp_path / f"{NAME}.tflite").write_bytes(damaged)
+    monkeypatch.setenv("CAMERA_APP_MODEL_PATH", str(tmp_path))
+    assert main(["models", "verify", NAME]) == 1
+    assert "same length, other content" in capsys.readouterr().out
+
+
+def test_missing_weights_do_not_verify(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CAMERA_APP_MODEL_PATH")
+    assert main(["models", "verify", NAME, "--json"]) == 1
+    (record,) = json.loads(capsys.readouterr().out)
+    assert record["ok"] is False
+    assert "the weights are missing" in record["error"]
+
+
+@pytest.mark.shared
+def test_weights_that_are_there_need_no_fetching(
+    shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache_folder().mkdir(parents=True)
+    kept = cache_folder() / f"{NAME}.tflite"
+    kept.write_bytes((shared / f"models/face/{NAME}.tflite").read_bytes())
+    assert main(["models", "fetch", NAME]) == 0
+    assert "ssd_slim_face" in capsys.readouterr().out
+
+
+def test_weights_without_an_address_cannot_be_fetched(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "fetch", "yolox_nano_coco_320"]) == 1
+    assert "cannot be downloaded" in capsys.readouterr().out
+
+
+def test_an_unknown_pack_is_an_error_with_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "show", "yolox_nano_coco_32"]) == 1
+    assert "Did you mean yolox_nano_coco_320" in capsys.readouterr().err
+
+
+def test_an_action_is_needed() -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["models"])
+    assert left.value.code == 2
