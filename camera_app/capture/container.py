@@ -249,7 +249,12 @@ _TRANSLATIONS: tuple[tuple[tuple[type[Exception], ...], type[SourceError], str, 
         "nobody answers there",
         "Check address and port, and whether the camera is on.",
     ),
-    ((av.HTTPError,), SourceRefused, "answers with an error: {}", "Check the address."),
+    (
+        (av.HTTPError, av.HTTPClientError),
+        SourceRefused,
+        "answers with an error: {}",
+        "Check the address.",
+    ),
     (
         (
             av.InvalidDataError,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from camera_app.clock import nanoseconds
 
-# A frame may come this share of a period early and is still taken: cameras and clocks jitter.
-EARLY_SHARE = 0.25
+# A frame may come this much early and is still taken: cameras and networks jitter. Never more than
+# a quarter of a period, or fast rates would be exceeded.
+EARLY_NS = 20_000_000
 
 
 class Thinner:
@@ -13,7 +14,7 @@ class Thinner:
 
     def __init__(self, fps: float) -> None:
         self._period_ns = nanoseconds(1.0 / fps)
-        self._early_ns = round(self._period_ns * EARLY_SHARE)
+        self._early_ns = min(EARLY_NS, self._period_ns // 4)
         self._due_ns: int | None = None
 
     def takes(self, at_ns: int) -> bool:
