@@ -28,7 +28,7 @@ from camera_app.health import (
 from camera_app.media import SnapshotKeeper
 from camera_app.models import ModelPack, find_pack
 from camera_app.pipeline import CameraWatch, CameraWorker
-from camera_app.publish import Publisher, StateBoard, Topics
+from camera_app.publish import Publisher, StateBoard, Topics, count_message
 from camera_app.scheduling import CpuSeats
 from camera_app.store import DATABASE_NAME, EventStore, interrupted_changes
 from camera_app.threads import LatestBox, Part
@@ -43,7 +43,6 @@ class _Camera:
 
     source: LiveSource
     worker: CameraWorker
-    model: str
     snapshots: SnapshotFolder
 
 
@@ -86,16 +85,13 @@ class App:
         assert self._store is not None, "figures are for after start"
         assert self._seats is not None, "figures are for after start"
         return DeviceFigures(
-            device_id=self._config.device_id,
             version=__version__,
-            wall_ns=self._clock.wall_ns(),
             uptime_ns=self._clock.monotonic_ns() - self._began_ns,
             cameras={
-                name: CameraFigures(camera.source.stats(), camera.worker.stats, camera.model)
+                name: CameraFigures(camera.source.stats(), camera.worker.stats)
                 for name, camera in self._cameras.items()
             },
             seats=self._seats.stats,
-            seat_count=self._seats.seats,
             store=self._store.stats(),
             publisher=None if self._publisher is None else self._publisher.stats(),
         )
@@ -162,7 +158,7 @@ class App:
             concluded=telling,
         )
         source = LiveSource(name, settings, self._clock, frames)
-        self._cameras[name] = _Camera(source, worker, pack.name, folder)
+        self._cameras[name] = _Camera(source, worker, folder)
         _begin(worker, stack)
         _begin(source, stack)
 
@@ -216,7 +212,10 @@ class _Telling:
     def tell_counts(self, open_events: Sequence[Event]) -> None:
         """Put the number of each class in each place on the board."""
         for (zone, label), count in occupancy(self._places, open_events).items():
-            self._board.put(self._topics.count(self._camera, label, zone), str(count).encode())
+            topic = self._topics.count(self._camera, label)
+            if zone:
+                topic = self._topics.zone_count(self._camera, zone, label)
+            self._board.put(topic, count_message(count))
 
 
 def _begin(part: Part, stack: ExitStack) -> None:

