@@ -37,10 +37,10 @@ DETECTORS = (
     "blazeface_short_128_float",
     "blazeface_back_256_float",
 )
-# A wrong channel order, offset or box order moves boxes and scores by far more. The recorded
-# letterbox boxes were divided by one scale for both axes, which is off by up to a pixel.
-BOX_PX = 1.5
-SCORE = 0.02
+# Another processor or runtime moves boxes by a few pixels and scores by a few hundredths; a wrong
+# channel order, offset or box order moves them by far more.
+BOX_PX = 4.0
+SCORE = 0.05
 MOST_RECORDED = 12
 
 
@@ -92,10 +92,11 @@ def test_a_detector_finds_what_was_recorded(
     detector = load_network(find_pack(name))
     for image, expected in record["images"].items():
         found = detector.look(read(images / image), min_score=record["min_score"])
-        missed = [one for one in expected if not is_recorded(one, found)]
+        clear = record["min_score"] + SCORE  # what scores less may be below the minimum here
+        missed = [one for one in expected if one["score"] >= clear and not is_recorded(one, found)]
         assert not missed, f"{image}: {missed}"
         if len(expected) < MOST_RECORDED:
-            assert len(found) == len(expected)
+            assert sum(one.score >= clear for one in found) <= len(expected)
 
 
 def test_every_recorded_detector_is_tested(golden: dict[str, Any]) -> None:
