@@ -1,1 +1,30 @@
-"""To be written."""
+"""The way to the hub: topics, payloads, the window, and the thread that sends."""
+
+from camera_app.publish.board import Notice, StateBoard
+from camera_app.publish.client import Publisher, PublisherStats
+from camera_app.publish.payloads import (
+    CameraStatus,
+    DeviceStatus,
+    availability_message,
+    count_message,
+    ledger_message,
+    status_message,
+)
+from camera_app.publish.topics import Topics, level
+from camera_app.publish.window import Window
+
+__all__ = [
+    "CameraStatus",
+    "DeviceStatus",
+    "Notice",
+    "Publisher",
+    "PublisherStats",
+    "StateBoard",
+    "Topics",
+    "Window",
+    "availability_message",
+    "count_message",
+    "ledger_message",
+    "level",
+    "status_message",
+]

@@ -1,0 +1,418 @@
+"""The publisher: the thread that drains the outbox, tells fresh changes and keeps state told.
+
+It decides nothing about order, versions or pauses: `window.py`, `protocol.py` and the back-off
+do. It moves no bytes itself: `link.py` does.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from camera_app.capture.backoff import BackOff
+from camera_app.clock import Clock, nanoseconds, seconds
+from camera_app.config import MqttSettings
+from camera_app.errors import BrokerRefused, BrokerUnreachable, PublishError, StoreError
+from camera_app.publish.answers import UNSUPPORTED_VERSION, is_success, refusal
+from camera_app.publish.board import Notice, StateBoard
+from camera_app.publish.link import CONNECT_TIMEOUT_S, Answer, Link
+from camera_app.publish.payloads import availability_message, ledger_message
+from camera_app.publish.properties import EventProperties
+from camera_app.publish.protocol import ProtocolChoice
+from camera_app.publish.security import unencrypted_password_warning
+from camera_app.publish.topics import Topics
+from camera_app.publish.waker import Waker
+from camera_app.publish.window import Window
+from camera_app.store import CommittedChange, EventStore, Outbox
+from camera_app.threads import Deadline, Worker
+
+_log = logging.getLogger(__name__)
+
+State = Literal["stopped", "connecting", "connected", "unreachable", "refused"]
+
+# Read from the outbox at a time: enough to fill a window, little enough to hold.
+READ_AHEAD = 256
+# Fresh changes that wait for a connection; older ones are told on the ledger's topic only.
+FRESH_LIMIT = 256
+# Acknowledged rows that the store has not taken out yet; with a full disk they would pile up.
+SETTLING_LIMIT = 5000
+# paho wants to look at its timers about once a second.
+TICK_S = 0.5
+# A broker may answer pings and yet acknowledge nothing; then another connection is tried.
+ACKNOWLEDGE_LIMIT_S = 30.0
+GOODBYE_LIMIT_S = 1.5
+
+Message = Callable[[CommittedChange], Notice]
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherStats:
+    """How the publisher does.
+
+    Attributes:
+        state: `connected`; `connecting`; `unreachable`, tried again soon; `refused`, the owner
+            has to mend something, tried again seldom; `stopped`.
+        is_connected: The broker has accepted us.
+        protocol: Version of MQTT that is spoken or tried; `3.1.1` under `auto` is the fallback.
+        sent: Ledger messages handed to the network, those sent again included.
+        acknowledged: Ledger messages that the broker has.
+        refused: Answers of the broker that it does not take a message.
+        in_flight: Ledger messages sent and not answered.
+        connects: Connections that the broker accepted.
+        reconnects: Connections that were lost.
+        last_error: What went wrong last and what to do about it; empty: nothing yet.
+        warning: What the owner should know about the settings; empty: nothing.
+    """
+
+    state: State
+    is_connected: bool
+    protocol: str
+    sent: int
+    acknowledged: int
+    refused: int
+    in_flight: int
+    connects: int
+    reconnects: int
+    last_error: str
+    warning: str
+
+
+class Publisher(Worker):
+    """Tells the broker what the store holds: a part that is started and stopped.
+
+    Only its own thread touches the fields below, but `_fresh` and `_has_more`, which the store's
+    writer adds to; a reader of `stats` may see a number that is one behind.
+    """
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        device_id: str,
+        store: EventStore,
+        board: StateBoard,
+        clock: Clock,
+        *,
+        back_off: BackOff | None = None,
+        acknowledge_limit_s: float = ACKNOWLEDGE_LIMIT_S,
+    ) -> None:
+        """Remember what to use; to be made before the store starts, which it listens to."""
+        super().__init__("camera-app publisher")
+        self._settings = settings
+        self._device_id = device_id
+        self._store = store
+        self._board = board
+        self._clock = clock
+        self._back_off = back_off or BackOff(random=random.random)
+        self._acknowledge_limit_ns = nanoseconds(acknowledge_limit_s)
+        self._now_max_age_ns = nanoseconds(settings.now_max_age_s)
+        self._topics = Topics(settings.base_topic, device_id)
+        self._warning = unencrypted_password_warning(settings)
+        self._protocol = ProtocolChoice(settings.protocol)
+        self._outbox = Outbox(store.path)
+        self._waker = Waker()
+        self._fresh: deque[CommittedChange] = deque(maxlen=FRESH_LIMIT)
+        self._has_more = True
+        self._link: Link | None = None
+        self._window = Window(settings.window)
+        self._read: deque[CommittedChange] = deque()  # from the outbox, not yet sent
+        self._rows: dict[int, CommittedChange] = {}  # message id -> ledger row in flight
+        self._notices: dict[int, Notice] = {}  # message id -> state in flight
+        self._state: State = "stopped"
+        self._sent = self._acknowledged = self._refused = 0
+        self._connects = self._reconnects = 0
+        self._last_error = ""
+        self._connected_ns = 0
+        self._progress_ns = 0  # when the broker last answered, or had nothing to answer
+        self._resume_ns: int | None = None  # when to send again after a refusal
+        store.add_listener(self._on_commit)
+
+    def stats(self) -> PublisherStats:
+        """Return how the publisher does now."""
+        return PublisherStats(
+            state=self._state,
+            is_connected=self._state == "connected",
+            protocol=self._protocol.version,
+            sent=self._sent,
+            acknowledged=self._acknowledged,
+            refused=self._refused,
+            in_flight=len(self._window),
+            connects=self._connects,
+            reconnects=self._reconnects,
+            last_error=self._last_error,
+            warning=self._warning,
+        )
+
+    def wait_drained(self, timeout_s: float) -> bool:
+        """Wait until the broker has everything that was committed; return whether it has."""
+        return self._store.wait_drained(timeout_s)
+
+    # The thread
+
+    def wake(self) -> None:
+        self._waker.wake()
+
+    def opened(self) -> None:
+        if self._warning:
+            _log.warning("%s", self._warning)
+        self._waker.open()
+        self._board.subscribe(self._waker.wake)
+        self._board.put(self._topics.availability, availability_message(True))
+
+    def run_once(self) -> None:
+        try:
+            if self._link is None:
+                self._connect()
+            else:
+                self._serve(self._link)
+        except BaseException:
+            self._link = None  # a bug, which Worker logs; the next round begins from the start
+            raise
+
+    def closed(self) -> None:
+        link, self._link = self._link, None
+        if link is not None and link.is_greeted:
+            self._say_goodbye(link)
+        self._board.subscribe(_nobody)
+        self._waker.close()
+        self._outbox.close()
+        self._state = "stopped"
+
+    def _on_commit(self, changes: Sequence[CommittedChange]) -> None:
+        """Note fresh changes: on the thread of the store's writer."""
+        self._fresh.extend(changes)
+        self._has_more = True
+        self._waker.wake()
+
+    # Connecting
+
+    def _connect(self) -> None:
+        self._state = "connecting" if self._state == "stopped" else self._state
+        link = Link(
+            self._settings, self._client_id, self._will, self._protocol.version, self._waker
+        )
+        try:
+            link.open()
+            self._await_greeting(link)
+        except PublishError as error:
+            self._handle_failed_attempt(link, error)
+        else:
+            self._begin(link)
+
+    @property
+    def _client_id(self) -> str:
+        return self._settings.client_id or f"camera_app-{self._device_id}"
+
+    @property
+    def _will(self) -> Notice:
+        return Notice(self._topics.availability, availability_message(False))
+
+    def _await_greeting(self, link: Link) -> None:
+        deadline = Deadline(CONNECT_TIMEOUT_S)
+        while not link.is_greeted and not self.stopping.is_set():
+            link.pump(min(TICK_S, deadline.remaining_s()))
+            if link.end is not None:
+                raise link.end
+            if deadline.is_over:
+                raise BrokerUnreachable(
+                    "the broker takes the connection and says nothing", where=link.where
+                )
+
+    def _handle_failed_attempt(self, link: Link, error: PublishError) -> None:
+        may_be_version = link.refused_code in (0, UNSUPPORTED_VERSION) and link.was_opened
+        link.close()
+        if may_be_version and self._protocol.fall_back():
+            _log.info("%s; trying MQTT 3.1.1", error)
+            return
+        self._protocol.start_over()
+        self._pause_after(error, worked_s=0.0)
+
+    def _begin(self, link: Link) -> None:
+        self._link = link
+        self._connects += 1
+        self._connected_ns = self._progress_ns = self._clock.monotonic_ns()
+        self._state = "connected"
+        _log.info("connected to %s, MQTT %s", link.where, link.version)
+        self._restart()
+        self._board.tell_all()
+
+    def _restart(self) -> None:
+        """Send again from the last settled row on."""
+        limit = self._settings.window if self._link is None else self._limit(self._link)
+        self._window.restart(limit)
+        self._rows.clear()
+        self._notices.clear()
+        self._read.clear()
+        self._has_more = True
+        self._resume_ns = None
+
+    def _limit(self, link: Link) -> int:
+        return min(self._settings.window, link.receive_maximum)
+
+    def _lose(self, error: PublishError) -> None:
+        self._link = None
+        self._reconnects += 1
+        self._protocol.start_over()
+        worked_s = seconds(self._clock.monotonic_ns() - self._connected_ns)
+        self._pause_after(error, worked_s)
+
+    def _pause_after(self, error: PublishError, worked_s: float) -> None:
+        """Tell what is wrong, and wait; an owner's mistake is not tried again at once."""
+        is_refused = isinstance(error, BrokerRefused)
+        state: State = "refused" if is_refused else "unreachable"
+        self._note(error, is_new=state != self._state or str(error) != self._last_error)
+        self._state = state
+        pause_s = self._back_off.longest() if is_refused else self._back_off.after(worked_s)
+        self.stopping.wait(pause_s)
+
+    def _note(self, error: Exception, *, is_new: bool) -> None:
+        """Keep an error for `stats`; the log has it once, and not once an attempt."""
+        self._last_error = str(error)
+        if is_new:
+            _log.warning("%s", error)
+
+    # Serving a connection
+
+    def _serve(self, link: Link) -> None:
+        with link.burst():
+            self._send_notices(link)
+            self._send_fresh(link)
+            self._send_ledger(link)
+        self._take(link.pump(self._wait_s()))
+        self._check(link)
+
+    def _send_notices(self, link: Link) -> None:
+        while self._room(link) > 0:
+            notice = self._board.take()
+            if notice is None:
+                return
+            message_id = link.send(notice)
+            if notice.qos:
+                self._notices[message_id] = notice
+
+    def _room(self, link: Link) -> int:
+        """Return how many messages the broker takes now, of whatever kind."""
+        return self._limit(link) - len(self._window) - len(self._notices)
+
+    def _send_fresh(self, link: Link) -> None:
+        """Tell what happened just now to automations, past any backlog."""
+        while self._fresh:
+            change = self._fresh.popleft()
+            if not self._is_old(change):
+                payload = self._message(change, is_delayed=False)
+                topic = self._topics.now(change.camera)
+                link.send(Notice(topic, payload, is_retained=False, qos=0))
+
+    def _send_ledger(self, link: Link) -> None:
+        for _ in range(min(self._window.room, self._room(link))):
+            change = self._next()
+            if change is None:
+                return
+            self._send_change(link, change)
+
+    def _send_change(self, link: Link, change: CommittedChange) -> None:
+        payload = self._message(change, is_delayed=self._is_old(change))
+        notice = Notice(self._topics.event(change.camera), payload, is_retained=False)
+        if not len(self._window):
+            self._progress_ns = self._clock.monotonic_ns()
+        message_id = link.send(notice, EventProperties(change.seq, change.event_id))
+        self._window.offer(change.row)
+        self._rows[message_id] = change
+        self._sent += 1
+
+    def _message(self, change: CommittedChange, *, is_delayed: bool) -> bytes:
+        return ledger_message(change, device_id=self._device_id, is_delayed=is_delayed)
+
+    def _is_old(self, change: CommittedChange) -> bool:
+        return self._clock.wall_ns() - change.at_wall_ns > self._now_max_age_ns
+
+    def _next(self) -> CommittedChange | None:
+        if not self._read and self._has_more and self._store.settling() < SETTLING_LIMIT:
+            self._read_ahead()
+        return self._read.popleft() if self._read else None
+
+    def _read_ahead(self) -> None:
+        self._has_more = False  # before reading: a commit meanwhile sets it again
+        after_row = self._window.last_offered
+        try:
+            found = self._outbox.pending(after_row, READ_AHEAD)
+        except StoreError as error:
+            self._note(error, is_new=str(error) != self._last_error)
+            self._resume_ns = self._clock.monotonic_ns() + nanoseconds(self._back_off.longest())
+            return
+        self._read.extend(found)
+        self._has_more = self._has_more or len(found) == READ_AHEAD
+
+    def _take(self, answers: Sequence[Answer]) -> None:
+        if answers:
+            self._progress_ns = self._clock.monotonic_ns()
+        settled: list[int] = []
+        for answer in answers:
+            change = self._rows.pop(answer.message_id, None)
+            if change is None:
+                self._take_for_notice(answer)
+            elif is_success(answer.code):
+                self._acknowledged += 1
+                settled += self._window.settle(change.row)
+            else:
+                self._refuse(change, answer.code)
+        if settled:
+            self._store.settle(settled)
+
+    def _take_for_notice(self, answer: Answer) -> None:
+        notice = self._notices.pop(answer.message_id, None)
+        if notice is not None and not is_success(answer.code):
+            self._refused += 1
+            self._note_refusal(answer.code, notice.topic)
+
+    def _refuse(self, change: CommittedChange, code: int) -> None:
+        """Keep a row that the broker did not take, and begin again from it after a pause."""
+        self._refused += 1
+        self._window.refuse(change.row)
+        self._note_refusal(code, self._topics.event(change.camera))
+        if self._resume_ns is None:
+            pause_s = self._back_off.after(0.0)
+            self._resume_ns = self._clock.monotonic_ns() + nanoseconds(pause_s)
+
+    def _note_refusal(self, code: int, topic: str) -> None:
+        error = refusal(code, topic)
+        self._note(error, is_new=str(error) != self._last_error)
+
+    def _check(self, link: Link) -> None:
+        now_ns = self._clock.monotonic_ns()
+        if link.end is not None:
+            self._lose(link.end)
+        elif self._is_stalled(now_ns):
+            link.close()
+            what = "the broker acknowledges nothing any more"
+            self._lose(BrokerUnreachable(what, where=link.where))
+        elif self._resume_ns is not None and now_ns >= self._resume_ns and not self._rows:
+            self._restart()
+
+    def _is_stalled(self, now_ns: int) -> bool:
+        is_waiting = bool(self._rows or self._notices)
+        return is_waiting and now_ns - self._progress_ns > self._acknowledge_limit_ns
+
+    def _wait_s(self) -> float:
+        """Return how long to wait for the broker when there is nothing to send."""
+        if self._resume_ns is None:
+            return TICK_S
+        return min(TICK_S, max(0.0, seconds(self._resume_ns - self._clock.monotonic_ns())))
+
+    # Stopping
+
+    def _say_goodbye(self, link: Link) -> None:
+        """Take the last acknowledgements, say that we are offline, and hang up."""
+        deadline = Deadline(GOODBYE_LIMIT_S)
+        goodbye = link.send(self._will)
+        self._notices[goodbye] = self._will
+        while (self._notices or self._rows) and link.end is None and not deadline.is_over:
+            self._take(link.pump(min(TICK_S, deadline.remaining_s())))
+        link.close()
+
+
+def _nobody() -> None:
+    """Stand in where nobody listens to the board any more."""

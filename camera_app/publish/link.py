@@ -1,0 +1,292 @@
+"""One connection to a broker: paho speaks MQTT, this turns its crank. It decides nothing.
+
+Everything runs on the thread that calls: paho starts none. So no lock is fought for with paho,
+and its answers are read as values, not in callbacks.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from camera_app.config import MqttSettings
+from camera_app.errors import BrokerRefused, BrokerUnreachable, PublishError
+from camera_app.publish.answers import connection_error
+from camera_app.publish.board import Notice
+from camera_app.publish.protocol import Version
+from camera_app.publish.security import read_password, tls_context
+from camera_app.publish.waker import Waker
+
+# Below the limit for stopping a part: an attempt that hangs must not hold up the end.
+CONNECT_TIMEOUT_S = 3.0
+
+_PROTOCOLS = {"5": paho.MQTTv5, "3.1.1": paho.MQTTv311}
+_NO_LIMIT = 65535
+
+
+class Packable(Protocol):
+    """MQTT 5 properties that know their bytes."""
+
+    def pack(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a broker said to one message.
+
+    Attributes:
+        message_id: What `send` returned.
+        code: MQTT 5 reason code; from 0x80 on the message was refused.
+    """
+
+    message_id: int
+    code: int
+
+
+class Link:
+    """From one attempt to connect to the end of that connection; then another is made.
+
+    Attributes:
+        version: Of MQTT.
+        where: Host and port.
+        was_opened: Something listened there, and got our greeting.
+    """
+
+    def __init__(
+        self, settings: MqttSettings, client_id: str, will: Notice, version: Version, waker: Waker
+    ) -> None:
+        self.version = version
+        self.where = f"{settings.host}:{settings.port}"
+        self.was_opened = False
+        self._settings = settings
+        self._waker = waker
+        self._answers: deque[Answer] = deque()
+        self._greeting: tuple[int, int] | None = None  # code of CONNACK, Receive Maximum
+        self._end: PublishError | None = None
+        self._client = self._new_client(client_id, will)
+
+    def _new_client(self, client_id: str, will: Notice) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            # A session that the broker keeps would add nothing: what is unacknowledged is sent
+            # again from the database.
+            clean_session=None if self.version == "5" else True,
+            protocol=_PROTOCOLS[self.version],
+            reconnect_on_failure=False,
+        )
+        client.will_set(will.topic, will.payload, will.qos, will.is_retained)
+        client.connect_timeout = CONNECT_TIMEOUT_S
+        client.max_inflight_messages_set(0)  # the window is ours
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_socket_open = self._on_socket_open
+        # With this set, paho leaves writing to `flush`, a burst at a time.
+        client.on_socket_register_write = _nothing_to_register
+        return client
+
+    # Opening and closing
+
+    def open(self) -> None:
+        """Reach the broker and say hello; its answer comes with `pump`.
+
+        Raises:
+            BrokerUnreachable: Nobody is there, or does not answer in time.
+            BrokerRefused: A certificate, key or password file is of no use.
+        """
+        settings = self._settings
+        context = tls_context(settings)
+        if context is not None:
+            self._client.tls_set_context(context)
+        if settings.username:
+            self._client.username_pw_set(settings.username, read_password(settings))
+        try:
+            # paho asks after this time of silence and waits as long for an answer again.
+            self._client.connect(
+                settings.host, settings.port, keepalive=max(1, settings.keepalive_s // 2)
+            )
+            self.was_opened = True
+            self.flush()
+        except ssl.SSLError as error:
+            raise _tls_error(error, self.where) from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            remedy = "Check host and port in [mqtt], and whether the broker runs"
+            raise BrokerUnreachable(
+                f"no broker answers: {reason}", where=self.where, remedy=remedy
+            ) from error
+
+    @property
+    def is_greeted(self) -> bool:
+        """The broker has accepted the connection."""
+        return self._greeting is not None and self._greeting[0] == 0
+
+    @property
+    def refused_code(self) -> int:
+        """With which code the broker refused the connection; 0: it has not."""
+        return 0 if self._greeting is None else self._greeting[0]
+
+    @property
+    def receive_maximum(self) -> int:
+        """How many unacknowledged messages the broker takes; MQTT 3.1.1 knows no such limit."""
+        return _NO_LIMIT if self._greeting is None else self._greeting[1]
+
+    @property
+    def end(self) -> PublishError | None:
+        """Why the connection is over; None: it is not."""
+        if self._end is None and self._client.socket() is None:
+            self._end = BrokerUnreachable("the connection was lost", where=self.where)
+        return self._end
+
+    def close(self) -> None:
+        """Say goodbye, so that the broker does not tell the last will; never waits."""
+        self._client.disconnect()
+        self.flush()
+        opened = self._client.socket()
+        if opened is not None:
+            opened.close()  # paho closes once the goodbye is out; here it could not be sent
+
+    # Sending and receiving
+
+    def send(self, notice: Notice, properties: Packable | None = None) -> int:
+        """Give a message to paho, to be written by `flush`; return its message id.
+
+        Properties are left out where the version of MQTT has none.
+        """
+        packed = cast(Properties, properties) if self.version == "5" and properties else None
+        sent = self._client.publish(
+            notice.topic, notice.payload, notice.qos, notice.is_retained, packed
+        )
+        if sent.rc != paho.MQTT_ERR_SUCCESS and self._end is None:
+            problem = paho.error_string(sent.rc)
+            self._end = BrokerUnreachable(f"nothing can be sent: {problem}", where=self.where)
+        return sent.mid
+
+    def flush(self) -> None:
+        """Write what was sent, as far as the socket takes it now."""
+        if self._client.want_write():
+            self._client.loop_write()
+
+    @contextmanager
+    def burst(self) -> Iterator[None]:
+        """Write what is sent inside as few large packets instead of many small ones.
+
+        Without this each message would be a packet of its own, because the socket is told not to
+        wait for more: a lone event must not be held back.
+        """
+        self._cork(1)
+        try:
+            yield
+            self.flush()
+        finally:
+            self._cork(0)
+
+    def pump(self, timeout_s: float) -> list[Answer]:
+        """Wait for the broker or the waker; return the broker's answers to messages."""
+        opened = self._client.socket()
+        if opened is not None:
+            self._wait(opened, timeout_s)
+            self._read()
+            self.flush()
+            self._client.loop_misc()
+        answers = list(self._answers)
+        self._answers.clear()
+        return answers
+
+    def _wait(self, opened: Any, timeout_s: float) -> None:  # a socket or paho's like of one
+        if isinstance(opened, ssl.SSLSocket) and opened.pending():
+            return
+        poll = select.poll()
+        wants_write = select.POLLOUT if self._client.want_write() else 0
+        poll.register(opened.fileno(), select.POLLIN | wants_write)
+        poll.register(self._waker.fileno(), select.POLLIN)
+        poll.poll(max(0.0, timeout_s) * 1000)
+        self._waker.clear()
+
+    def _read(self) -> None:
+        self._client.loop_read()
+        opened = self._client.socket()
+        # What TLS has decrypted already is not seen by the next wait on the socket.
+        while isinstance(opened, ssl.SSLSocket) and opened.pending():
+            self._client.loop_read()
+            opened = self._client.socket()
+
+    def _cork(self, is_on: int) -> None:
+        opened = self._client.socket()
+        if isinstance(opened, socket.socket) and not isinstance(opened, ssl.SSLSocket):
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, is_on)
+
+    # What paho calls, on our thread
+
+    def _on_socket_open(self, _client: paho.Client, _userdata: Any, opened: Any) -> None:
+        if isinstance(opened, socket.socket):
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _on_connect(
+        self,
+        _client: paho.Client,
+        _userdata: Any,
+        _flags: paho.ConnectFlags,
+        code: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        limit = getattr(properties, "ReceiveMaximum", _NO_LIMIT)
+        self._greeting = (code.value, limit)
+        if code.value:
+            self._end = connection_error(code.value, self.where)
+
+    def _on_disconnect(
+        self,
+        _client: paho.Client,
+        _userdata: Any,
+        flags: paho.DisconnectFlags,
+        code: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if self._end is not None:
+            return
+        if flags.is_disconnect_packet_from_server:
+            self._end = connection_error(code.value, self.where)
+        elif self._greeting is None:
+            self._end = BrokerUnreachable(
+                "the broker hung up before it answered",
+                where=self.where,
+                remedy="It may want TLS, a client certificate or another version of MQTT",
+            )
+        else:
+            self._end = BrokerUnreachable("the connection was lost", where=self.where)
+
+    def _on_publish(
+        self,
+        _client: paho.Client,
+        _userdata: Any,
+        message_id: int,
+        code: ReasonCode,
+        _properties: Properties,
+    ) -> None:
+        self._answers.append(Answer(message_id, code.value))
+
+
+def _tls_error(error: ssl.SSLError, where: str) -> PublishError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        what = f"the broker's certificate is not trusted: {error.verify_message}"
+        remedy = "Check ca_file in [mqtt], and that host is the name in the certificate"
+        return BrokerRefused(what, where=where, remedy=remedy)
+    remedy = "Check that port in [mqtt] is the one for TLS, and the certificates"
+    return BrokerRefused(f"no TLS: {error.reason or error}", where=where, remedy=remedy)
+
+
+def _nothing_to_register(*_: object) -> None:
+    """Stand where an event loop would note that a socket wants to write; ours asks it."""

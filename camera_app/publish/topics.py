@@ -1,0 +1,69 @@
+"""The names of the topics. Pure; `docs/` and the tests read them from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Levels directly below a camera, beside its labels and zones.
+CAMERA_LEVELS = ("availability", "event", "now", "snapshot")
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Every topic that one device writes, all below `<base>/<device_id>`.
+
+    Attributes:
+        base: The owner's first part, without a slash at either end.
+        device_id: The device, unique at its broker.
+    """
+
+    base: str
+    device_id: str
+
+    @property
+    def root(self) -> str:
+        return f"{self.base}/{self.device_id}"
+
+    @property
+    def availability(self) -> str:
+        """`online` or `offline`: the service as a whole; retained, and the last will."""
+        return f"{self.root}/availability"
+
+    @property
+    def status(self) -> str:
+        """How the device does; retained."""
+        return f"{self.root}/status"
+
+    def camera_availability(self, camera: str) -> str:
+        """`online` or `offline`: whether this camera can see; retained."""
+        return f"{self.root}/{camera}/availability"
+
+    def event(self, camera: str) -> str:
+        """The ledger: every change, complete and in order; not retained."""
+        return f"{self.root}/{camera}/event"
+
+    def now(self, camera: str) -> str:
+        """Fresh changes only, for automations; not retained."""
+        return f"{self.root}/{camera}/now"
+
+    def count(self, camera: str, label: str) -> str:
+        """How many of a label the camera sees now; retained."""
+        return f"{self.root}/{camera}/{level(label)}"
+
+    def zone_count(self, camera: str, zone: str, label: str) -> str:
+        """How many of a label stand in a zone now; retained."""
+        return f"{self.root}/{camera}/{zone}/{level(label)}"
+
+    def snapshot(self, camera: str) -> str:
+        """JPEG of the best moment of the newest event; retained."""
+        return f"{self.root}/{camera}/snapshot"
+
+
+def level(text: str) -> str:
+    """Return a label as one level of a topic: `traffic light` becomes `traffic_light`.
+
+    What MQTT keeps for itself (`/`, `+`, `#`) and white space become `_`; a label that would be
+    taken for a topic of the camera itself gets one appended.
+    """
+    name = "".join("_" if c in "/+#" or c.isspace() or not c.isprintable() else c for c in text)
+    return f"{name}_" if name in CAMERA_LEVELS else name
