@@ -10,6 +10,10 @@ MODEL ?= yolox_nano_person_256
 # Further words for pytest, such as ARGS="-k tracker".
 ARGS ?=
 
+# Where weights are looked for, besides the user's cache: a folder beside the repository, if any.
+CAMERA_APP_MODEL_PATH ?= $(wildcard ../shared/models)
+export CAMERA_APP_MODEL_PATH
+
 export CAMERA_APP_PYTHON := $(or $(PYTHON),$(CAMERA_APP_PYTHON))
 BIN := .venv/bin
 

@@ -1,0 +1,267 @@
+"""Messages a second acknowledged while a backlog drains: our publisher against bare paho.
+
+Both sides send to the same mosquitto, started here, whose limits are set so that they do not
+bind. The bare side is paho alone with the same topics and payload bytes, ready in memory: no
+database, no settling. It is tried with several windows, in both ways of driving paho that its
+documentation shows (its own thread; our own `loop`), with MQTT 5 and 3.1.1, and its best median
+counts. Ours reads the outbox, makes each payload, sends it with MQTT 5 properties, and takes the
+row out of the database, until the outbox is empty on disk.
+
+Rounds are interleaved; the ratio is of the medians, beside it the median of the rounds' own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from camera_app.clock import SystemClock
+from camera_app.config import MqttSettings, RetentionSettings
+from camera_app.publish import Publisher, StateBoard, Topics, ledger_message
+from camera_app.store import EventStore, Outbox
+from camera_app.values import BestMoment, Box, ChangeType, Event, EventChange, Size
+
+DEVICE = "bench"
+WINDOWS = (20, 100, 500, 1000)
+VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to drive bare paho."""
+
+    version: str
+    window: int
+    has_own_thread: bool
+
+    def __str__(self) -> str:
+        return f"{self.version} window {self.window} {'thread' if self.has_own_thread else 'loop'}"
+
+
+WAYS = [Way(v, w, t) for v in VERSIONS for w in WINDOWS for t in (False, True)]
+
+
+def fill(folder: Path, count: int) -> None:
+    """Write a backlog of so many changes, an hour old."""
+    store = EventStore(folder / "events.db", SystemClock(), RetentionSettings())
+    store.start()
+    now_ns = time.time_ns() - 3600 * 10**9
+    for number in range(1, count + 1):
+        last = store.commit([_change(number, now_ns)])
+    last.wait(60)
+    store.stop()
+
+
+def _change(number: int, now_ns: int) -> EventChange:
+    at_ns, box = number * 10**6, Box(101.5, 80.0, 160.0, 240.5)
+    event = Event(
+        event_id=str(uuid.UUID(int=now_ns << 64 | number)),
+        camera="front",
+        label="person",
+        started_ns=at_ns,
+        last_seen_ns=at_ns,
+        box=box,
+        score=0.8123,
+        top_score=0.9,
+        best=BestMoment(at_ns, box, 0.9),
+        frame_size=Size(1280, 720),
+        zones=("door",),
+        entered_zones=("door",),
+    )
+    return EventChange(ChangeType.STARTED, at_ns, now_ns + at_ns, event, "appeared")
+
+
+def payloads(folder: Path, count: int) -> list[bytes]:
+    """Return the bytes that ours will send."""
+    outbox = Outbox(folder / "events.db")
+    outbox.open()
+    rows = outbox.pending(0, count)
+    outbox.close()
+    return [ledger_message(row, device_id=DEVICE, is_delayed=True) for row in rows]
+
+
+def ours(folder: Path, port: int, count: int, window: int) -> float:
+    """Return messages a second, from the start of the publisher to the empty outbox."""
+    store = EventStore(folder / "events.db", SystemClock(), RetentionSettings())
+    settings = MqttSettings(host="127.0.0.1", port=port, window=window)
+    publisher = Publisher(settings, DEVICE, store, StateBoard(), SystemClock())
+    store.start()
+    try:
+        began_s = time.perf_counter()
+        publisher.start()
+        if not publisher.wait_drained(600):
+            raise SystemExit(f"never drained: {publisher.stats()}")
+        return count / (time.perf_counter() - began_s)
+    finally:
+        publisher.stop()
+        store.stop()
+
+
+def bare(port: int, topic: str, messages: list[bytes], way: Way) -> float:
+    """Return messages a second of paho alone, from connecting to the last acknowledgement."""
+    client = paho.Client(CallbackAPIVersion.VERSION2, "bare", protocol=VERSIONS[way.version])
+    client.max_inflight_messages_set(0)
+    drive = _by_thread if way.has_own_thread else _by_loop
+    began_s = time.perf_counter()
+    drive(client, port, topic, messages, way.window)
+    return len(messages) / (time.perf_counter() - began_s)
+
+
+def _by_thread(
+    client: paho.Client, port: int, topic: str, messages: list[bytes], window: int
+) -> None:
+    room, is_connected = threading.Semaphore(window), threading.Event()
+    client.on_connect = lambda *_: is_connected.set()
+    client.on_publish = lambda *_: room.release()
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    is_connected.wait(10)
+    for message in messages:
+        room.acquire()
+        client.publish(topic, message, 1)
+    for _ in range(window):
+        room.acquire()
+    client.disconnect()
+    client.loop_stop()
+
+
+def _by_loop(
+    client: paho.Client, port: int, topic: str, messages: list[bytes], window: int
+) -> None:
+    acknowledged = [0]
+
+    def count(*_: object) -> None:
+        acknowledged[0] += 1
+
+    client.on_publish = count
+    client.connect("127.0.0.1", port)
+    while not client.is_connected():
+        client.loop(1.0)
+    sent = 0
+    while acknowledged[0] < len(messages):
+        while sent < len(messages) and sent - acknowledged[0] < window:
+            client.publish(topic, messages[sent], 1)
+            sent += 1
+        client.loop(1.0)
+    client.disconnect()
+
+
+class Broker:
+    """A mosquitto without limits that would bind."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        config = folder / "mosquitto.conf"
+        limits = "max_inflight_messages 2000\nmax_queued_messages 0\nset_tcp_nodelay true"
+        config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n{limits}\n")
+        program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+        if program is None:
+            raise SystemExit("mosquitto is not installed")
+        quiet = subprocess.DEVNULL
+        self._process = subprocess.Popen([program, "-c", str(config)], stdout=quiet, stderr=quiet)
+        self._await()
+
+    def _await(self) -> None:
+        for _ in range(500):
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise SystemExit("mosquitto does not listen")
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+
+def best_way(port: int, topic: str, messages: list[bytes]) -> tuple[list[Way], dict[str, int]]:
+    """Return the two best ways to drive bare paho, and the rate of every way."""
+    rates = {way: bare(port, topic, messages, way) for way in WAYS}
+    ranked = sorted(rates, key=lambda way: -rates[way])
+    return ranked[:2], {str(way): round(rate) for way, rate in rates.items()}
+
+
+def peak_kib() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def measure(folder: Path, count: int, rounds: int, window: int) -> dict[str, object]:
+    broker = Broker(folder)
+    try:
+        full = folder / "full"
+        full.mkdir()
+        fill(full, count)
+        return _measure(folder, full, broker.port, count, rounds, window)
+    finally:
+        broker.stop()
+
+
+def _measure(
+    folder: Path, full: Path, port: int, count: int, rounds: int, window: int
+) -> dict[str, object]:
+    topic = Topics("camera_app", DEVICE).event("front")
+    before_kib = peak_kib()
+    our_rates = [ours(_copy(full, folder), port, count, window)]
+    grown_kib = peak_kib() - before_kib  # before anything holds all payloads in memory
+    messages = payloads(full, count)
+    ways, survey = best_way(port, topic, messages[: max(2000, count // 5)])
+    bare_rates: dict[Way, list[float]] = {way: [] for way in ways}
+    for _ in range(rounds):
+        for way in ways:
+            bare_rates[way].append(bare(port, topic, messages, way))
+        our_rates.append(ours(_copy(full, folder), port, count, window))
+    best = max(ways, key=lambda way: statistics.median(bare_rates[way]))
+    ours_median = statistics.median(our_rates[1:])
+    paired = [our / max(bare_rates[w][i] for w in ways) for i, our in enumerate(our_rates[1:])]
+    return {
+        "backlog": count,
+        "payload_bytes": len(messages[0]),
+        "ours_per_s": round(ours_median),
+        "bare_paho_per_s": round(statistics.median(bare_rates[best])),
+        "bare_paho_best": str(best),
+        "ratio": round(ours_median / statistics.median(bare_rates[best]), 3),
+        "ratio_paired": round(statistics.median(paired), 3),
+        "memory_grown_kib": grown_kib,
+        "bare_survey_per_s": survey,
+    }
+
+
+def _copy(full: Path, folder: Path) -> Path:
+    """Return a fresh copy of the full database."""
+    copy = Path(tempfile.mkdtemp(dir=folder))
+    shutil.copy(full / "events.db", copy / "events.db")
+    return copy
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--messages", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--window", type=int, default=MqttSettings().window, help="of ours")
+    parser.add_argument("--folder", type=Path, default=Path(), help="on the disk to be used")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        found = measure(Path(folder), arguments.messages, arguments.rounds, arguments.window)
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
