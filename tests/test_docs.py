@@ -1,0 +1,50 @@
+"""The pages that are generated are those that the code would generate now."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from camera_app.cli import COMMANDS
+from camera_app.config_reference import markdown
+from tools.docs.configuration import PAGE
+
+REPOSITORY = PAGE.parent.parent
+
+
+def test_the_configuration_page_is_current() -> None:
+    assert PAGE.read_text(encoding="utf-8") == markdown(), "run `make docs` and commit the page"
+
+
+def test_the_readme_names_every_command() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+    assert [name for name in COMMANDS if f"camera-app {name}" not in readme] == []
+
+
+def test_every_local_link_in_the_pages_leads_somewhere() -> None:
+    pages = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")]
+    broken = [
+        f"{page.name}: {link}"
+        for page in pages
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+        if "://" not in link and not Path(page.parent, link).exists()
+    ]
+
+    assert len(pages) >= 4
+    assert broken == []
+
+
+def test_the_architecture_page_has_every_room() -> None:
+    page = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = [path.parent.name for path in REPOSITORY.glob("camera_app/*/__init__.py")]
+
+    assert [room for room in rooms if f"`{room}/`" not in page] == []
+
+
+def test_make_help_lists_every_target() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    [phony] = re.findall(r"^\.PHONY: (.*)$", makefile, flags=re.MULTILINE)
+
+    explained = re.findall(r"^([a-z]+):.*## ", makefile, flags=re.MULTILINE)
+    assert sorted(explained) == sorted(phony.split())
