@@ -7,7 +7,7 @@ the regions looked at, and hands what was found to `conclude`, in the order of t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from camera_app.capture import Motion, MotionGate
 from camera_app.config import CameraSettings
@@ -54,7 +54,11 @@ class CameraWatch:
         self.name = name
         self._gate = MotionGate(settings.motion) if settings.motion.enabled else None
         self._looker = Looker(settings.motion, settings.regions, input_size)
+        self._tracking = settings.tracking
         self._tracker = Tracker(settings.tracking)
+        self._ids_before = 0  # the highest number that trackers before this one gave
+        self._highest_id = 0  # and the highest of all
+        self._size: Size | None = None
         self._life_cycle = LifeCycle(name, settings.events, settings.zones, new_id)
         self._tracks: tuple[Track, ...] = ()
         self._tally = _Tally(0, {})
@@ -97,12 +101,34 @@ class CameraWatch:
             wall_ns: Wall time of the frame's capture.
         """
         self._tally.looked_at += 1
+        changes = self._begin_anew_if_resized(frame, wall_ns)
         detections = merge_regions(frame.size, looks)
         looked_at = tuple(region.box for region, _ in looks)
         observation = Observation(frame.captured_ns, frame.size, looked_at, detections)
-        self._tracks = self._tracker.update(observation)
-        return self._life_cycle.update(self._tracks, frame.size, frame.captured_ns, wall_ns)
+        self._tracks = self._numbered(self._tracker.update(observation))
+        return changes + self._life_cycle.update(
+            self._tracks, frame.size, frame.captured_ns, wall_ns
+        )
 
     def finish(self, at_ns: int, wall_ns: int, reason: str) -> list[EventChange]:
         """End every open event: the clip is over, or the camera stops."""
         return self._life_cycle.finish(at_ns, wall_ns, reason)
+
+    def _begin_anew_if_resized(self, frame: Frame, wall_ns: int) -> list[EventChange]:
+        """End what is open when frames come in another size: its pixels mean other places now."""
+        previous, self._size = self._size, frame.size
+        if previous is None or previous == frame.size:
+            return []
+        self._ids_before = self._highest_id
+        self._tracker = Tracker(self._tracking)
+        self._tracks = ()
+        return self.finish(frame.captured_ns, wall_ns, "resolution_changed")
+
+    def _numbered(self, tracks: tuple[Track, ...]) -> tuple[Track, ...]:
+        """Return tracks with numbers that no earlier tracker has used."""
+        before = self._ids_before
+        if before:
+            tracks = tuple(replace(track, track_id=track.track_id + before) for track in tracks)
+        if tracks:  # ordered by number
+            self._highest_id = max(self._highest_id, tracks[-1].track_id)
+        return tracks

@@ -1,0 +1,58 @@
+"""One camera from frames to events, driven by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from camera_app.clock import nanoseconds
+from camera_app.config import CameraSettings, EventSettings, MotionSettings
+from camera_app.pipeline import CameraWatch, ShedReason
+from camera_app.values import Box, Detection, EventChange, Frame, Region, Size, Yuv420
+
+VGA = Size(640, 480)
+BOX = Box(100, 100, 160, 220)
+
+
+def frame(number: int, size: Size = VGA) -> Frame:
+    luma = np.full((size.height, size.width), 100, np.uint8)
+    chroma = np.full((size.height // 2, size.width // 2), 128, np.uint8)
+    return Frame("front", number, nanoseconds(number / 10), Yuv420(luma, chroma, chroma))
+
+
+def watch(*, is_gated: bool = False) -> CameraWatch:
+    settings = CameraSettings(
+        source="test",
+        motion=MotionSettings(enabled=is_gated),
+        events=EventSettings(min_seen_s=0.2),
+    )
+    ids = iter(range(100))
+    return CameraWatch("front", settings, Size(256, 256), lambda _: f"e{next(ids)}")
+
+
+def see(one: CameraWatch, shot: Frame, *boxes: Box) -> list[EventChange]:
+    regions = one.plan(shot).regions
+    found = [Detection(box, "person", 0.9) for box in boxes]
+    return one.conclude(shot, [(region, found) for region in regions], shot.captured_ns)
+
+
+def test_a_frame_without_motion_is_shed_and_counted() -> None:
+    one = watch(is_gated=True)
+    assert one.plan(frame(0)).regions == (Region(0, 0, 640, 480),)
+    one.conclude(frame(0), [(Region(0, 0, 640, 480), [])], 0)
+    shed = [one.plan(frame(number)).shed for number in range(1, 11)]
+    assert shed == [ShedReason.STILL] * 10
+    counts = one.counts(11)
+    assert counts.captured == counts.looked_at + sum(counts.shed.values())
+
+
+def test_a_change_of_size_ends_what_is_open_and_goes_on_with_new_numbers() -> None:
+    one = watch()
+    for number in range(5):
+        see(one, frame(number), BOX)
+    old = {track.track_id for track in one.tracks}
+    small = Size(320, 240)
+    (ended,) = see(one, frame(5, small), Box(50, 50, 80, 110))
+    assert (ended.reason, ended.event.frame_size) == ("resolution_changed", VGA)
+    changes = [c for n in range(6, 11) for c in see(one, frame(n, small), Box(50, 50, 80, 110))]
+    assert [(c.change, c.event.frame_size) for c in changes] == [("started", small)]
+    assert not old & {track.track_id for track in one.tracks}
