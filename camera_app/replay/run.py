@@ -16,7 +16,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from camera_app.capture import ClipReader
+from camera_app.capture import ClipInfo, ClipReader
 from camera_app.clock import ManualClock, seconds
 from camera_app.config import RetentionSettings
 from camera_app.errors import CameraAppError
@@ -210,7 +210,7 @@ class _Replay:
             def new_id(wall_ns: int) -> str:
                 return event_id(wall_ns, bits())
 
-            self.hooks.clip_opened(clip, info.frame_count)
+            self.hooks.clip_opened(clip, expected_frames(info))
             watch = CameraWatch(camera, settings, request.pack.input.size, new_id)
             is_only = len(request.clips) == 1
             outputs = ClipOutputs(self.files, camera, request, info, is_only=is_only)
@@ -281,6 +281,13 @@ class _ClipReplay:
         for change in changes:
             self._replay.totals.events += change.change is ChangeType.STARTED
             self._replay.hooks.changed(change)
+
+
+def expected_frames(info: ClipInfo) -> int | None:
+    """Return how many frames a clip should have, counted or from its length; None: no idea."""
+    if info.frame_count is not None:
+        return info.frame_count
+    return None if info.duration_s is None else round(info.duration_s * info.fps) or None
 
 
 def decoded_ahead(reader: ClipReader) -> Iterator[Frame]:

@@ -1,0 +1,89 @@
+"""`camera-app replay` as an owner would call it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from camera_app.cli import main
+
+
+def clip(shared: Path) -> str:
+    return str(shared / "clips" / "signers" / "help.mkv")
+
+
+@pytest.mark.shared
+def test_replay_prints_events_and_where_files_lie(
+    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["replay", clip(shared), "--out", str(tmp_path), "--annotate", "--tracks"]
+    assert main(words) == 0
+    told, progress = capsys.readouterr()
+    assert "started  person" in told
+    for name in ("events.jsonl", "events.db", "annotated.mp4", "tracks.txt", "summary.json"):
+        assert str(tmp_path / name) in told
+        assert (tmp_path / name).exists()
+    assert "58/" in progress  # the bar knows how far it is, and so when it will be done
+
+
+@pytest.mark.shared
+def test_json_on_standard_output_is_the_summary_and_nothing_else(
+    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", clip(shared), "--out", str(tmp_path), "--json", "--quiet"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary == json.loads((tmp_path / "summary.json").read_text())
+    assert summary["frames"] == summary["looked_at"] + sum(summary["shed"].values()) == 58
+    assert {"seconds", "fps", "events", "events_sha256", "model_sha256", "config_sha256"} <= set(
+        summary
+    )
+
+
+@pytest.mark.shared
+def test_several_clips_are_cameras_of_their_own(
+    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips = [str(shared / "clips" / "signers" / name) for name in ("help.mkv", "eat.mkv")]
+    assert main(["replay", *clips, "--out", str(tmp_path), "--tracks", "--quiet"]) == 0
+    log = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert {change["camera"] for change in log} == {"help", "eat"}
+    assert {path.name for path in tmp_path.glob("tracks*")} == {"tracks-help.txt", "tracks-eat.txt"}
+
+
+@pytest.mark.shared
+def test_a_configuration_decides_what_becomes_an_event(
+    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "camera.toml"
+    config.write_text('[camera.a]\nsource = "x"\n[camera.a.events]\nlabels = ["dog"]\n')
+    assert main(["replay", clip(shared), "--config", str(config), "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["events"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["absent.mp4"], "absent.mp4"),
+        (["x.mp4", "--annotate"], "--out"),
+        (["x.mp4", "--model", "yolox_nano_persom_256"], "yolox_nano_person_256"),
+        (["x.mp4", "--config", "absent.toml"], "absent.toml"),
+    ],
+)
+def test_a_call_that_cannot_be_done_says_why_and_fails(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", *words, "--quiet"]) == 1
+    assert told in capsys.readouterr().err
+
+
+def test_two_cameras_in_the_configuration_need_a_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "camera.toml"
+    config.write_text('[camera.a]\nsource = "x"\n[camera.b]\nsource = "y"\n')
+    assert main(["replay", "x.mp4", "--config", str(config)]) == 1
+    assert "a, b" in capsys.readouterr().err
+    assert main(["replay", "x.mp4", "--config", str(config), "--camera", "c"]) == 1
+    assert "'c'" in capsys.readouterr().err
