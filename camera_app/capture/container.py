@@ -153,6 +153,11 @@ class ContainerReader:
                 return
             except av.InvalidDataError:
                 self._count_corrupt()
+            except IndexError:
+                # PyAV knows the streams that were there at the beginning, and trips over a packet
+                # of one that came later: sound that begins late, or damage that looks like it.
+                # That packet is gone, and was none of ours.
+                continue
 
     def _count_corrupt(self) -> None:
         self.corrupt += 1

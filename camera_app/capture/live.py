@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
-import struct
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from camera_app.capture.address import PASSWORD_PLACE, Kind, parse_address, with
 from camera_app.capture.backoff import BackOff
 from camera_app.capture.child import ENTRY, Errand
 from camera_app.capture.source import Reason, SourceRefused, reason_of
-from camera_app.capture.wire import Counts, Delivery, Ending, FrameReceiver
+from camera_app.capture.wire import Counts, Delivery, Ending, FrameReceiver, Unintelligible
 from camera_app.children import ChannelClosed, ChildProcess
 from camera_app.clock import Clock, seconds
 from camera_app.errors import SourceError
@@ -37,9 +36,6 @@ OPENING_LIMIT_S = 15.0
 STOP_GRACE_S = 0.5
 # Frames over which the rate is measured.
 _RATE_FRAMES = 50
-
-# What a child that has lost its mind can make of our parsing of what it says.
-_NONSENSE = (ValueError, KeyError, TypeError, struct.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +193,7 @@ class LiveSource(Worker):
             except ChannelClosed:
                 how = child.end(grace_s=STOP_GRACE_S)
                 return Ending(Reason.CRASHED, f"its process ended: {how}")
-            except _NONSENSE:
+            except Unintelligible:
                 _log.exception("camera %s: its process is not to be understood", self._camera)
                 return Ending(Reason.CRASHED, "its process was not to be understood")
             if isinstance(said, Ending):

@@ -164,6 +164,10 @@ class Delivery:
     counts: Counts
 
 
+class Unintelligible(Exception):
+    """A child says what makes no sense; whatever it has become, it is to be ended."""
+
+
 class FrameReceiver:
     """The parent's side: copies pictures out of slots and gives the slots back."""
 
@@ -178,11 +182,17 @@ class FrameReceiver:
 
         Raises:
             ChannelClosed: The child is gone.
-            ValueError: What it says makes no sense; whatever it became, it is to be ended.
+            Unintelligible: What it says makes no sense.
         """
         packet = self._channel.receive(timeout_s)
         if packet is None:
             return None
+        try:
+            return self._understood(packet)
+        except (ValueError, KeyError, TypeError, struct.error) as error:
+            raise Unintelligible(packet.data[:16]) from error
+
+    def _understood(self, packet: Packet) -> Delivery | Counts | Ending | None:
         kind = packet.data[:1]
         if kind == FRAME:
             return self._delivery(packet.data)
@@ -204,6 +214,8 @@ class FrameReceiver:
             raise ValueError(f"memory announced with {len(packet.descriptors)} descriptors")
         said = json.loads(packet.data[1:])
         size = Size(int(said["width"]), int(said["height"]))
+        if min(size.width, size.height) < 1:
+            raise ValueError(f"pictures of {size}")
         layout = Layout(size, ColourMatrix(said["matrix"]), bool(said["is_full_range"]))
         memory = attach_shared(packet.descriptors[0], SLOTS * layout.bytes_needed)
         self._layout, self._generation = layout, int(said["generation"])

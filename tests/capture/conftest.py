@@ -57,6 +57,20 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+@pytest.fixture
+def jpegs() -> list[bytes]:
+    """Ten pictures as a camera with MJPEG makes them: full range, chroma halved one way only."""
+    encoder = av.CodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = 64, 48, "yuvj422p"
+    encoder.time_base = MS
+    packets = []
+    for index in range(10):
+        frame = _flat((64, 48), luma_of(index)).reformat(format="yuvj422p")
+        frame.pts, frame.time_base = index * 100, MS
+        packets += encoder.encode(frame)
+    return [bytes(packet) for packet in packets]
+
+
 def _flat(size: tuple[int, int], luma: int) -> av.VideoFrame:
     width, height = size
     planes = np.full((height * 3 // 2, width), 128, np.uint8)
@@ -83,6 +97,8 @@ class StreamServer:
                 server.requests += 1
                 self.send_response(server.status)
                 self.send_header("Content-Type", server.content_type)
+                if not server.holds:
+                    self.send_header("Content-Length", str(len(server.body)))
                 self.end_headers()
                 try:
                     self.wfile.write(server.body)
