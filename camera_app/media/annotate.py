@@ -23,6 +23,8 @@ TIME_BASE = Fraction(1, 90_000)
 CONFIRMED_BGR = (80, 200, 80)
 TENTATIVE_BGR = (80, 180, 220)
 LOST_BGR = (150, 150, 150)
+PLATE_BGR = (32, 32, 32)
+TEXT_SCALE = 0.5
 ZONE_BGR = (220, 160, 60)
 _COLOURS = {
     TrackState.CONFIRMED: CONFIRMED_BGR,
@@ -43,7 +45,7 @@ def draw(
         text = f"{track.label} {track.track_id}  {track.score:.2f}"
         _draw_box(canvas, track.box, _COLOURS[track.state], text)
     names = ", ".join(f"{event.label} since {_clock(event.started_ns)}" for event in events)
-    _draw_text(canvas, (8, 20), f"{_clock(frame.captured_ns)}  {names}", (255, 255, 255))
+    _draw_text(canvas, (8, 24), f"{_clock(frame.captured_ns)}  {names}", (255, 255, 255))
     return canvas
 
 
@@ -111,7 +113,7 @@ class FilmWriter:
 def _draw_zone(canvas: Pixels, zone: ZoneSettings, size: Size) -> None:
     corners = np.array([(x * size.width, y * size.height) for x, y in zone.polygon], np.int32)
     cv2.polylines(canvas, [corners], True, ZONE_BGR, 1, cv2.LINE_AA)
-    _draw_text(canvas, (int(corners[0][0]) + 4, int(corners[0][1]) + 16), zone.name, ZONE_BGR)
+    _draw_text(canvas, (int(corners[0][0]) + 4, int(corners[0][1]) + 24), zone.name, ZONE_BGR)
 
 
 def _draw_box(canvas: Pixels, box: Box, colour: tuple[int, int, int], text: str) -> None:
@@ -123,8 +125,11 @@ def _draw_box(canvas: Pixels, box: Box, colour: tuple[int, int, int], text: str)
 def _draw_text(
     canvas: Pixels, at: tuple[int, int], text: str, colour: tuple[int, int, int]
 ) -> None:
-    cv2.putText(canvas, text, at, _FONT, 0.5, (0, 0, 0), 3, cv2.LINE_AA)
-    cv2.putText(canvas, text, at, _FONT, 0.5, colour, 1, cv2.LINE_AA)
+    (width, height), below = cv2.getTextSize(text, _FONT, TEXT_SCALE, 1)
+    left, line = at
+    plate = (left - 2, line - height - 2), (left + width + 2, line + below)
+    cv2.rectangle(canvas, *plate, PLATE_BGR, cv2.FILLED)
+    cv2.putText(canvas, text, at, _FONT, TEXT_SCALE, colour, 1, cv2.LINE_AA)
 
 
 def _clock(at_ns: int) -> str:
