@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,6 +36,8 @@ State = Literal["stopped", "connecting", "connected", "unreachable", "refused"]
 
 # Read from the outbox at a time: enough to fill a window, little enough to hold.
 READ_AHEAD = 256
+# A window is sent in so many parts: the broker works on one while the next is made.
+BURSTS_A_WINDOW = 4
 # Fresh changes that wait for a connection; older ones are told on the ledger's topic only.
 FRESH_LIMIT = 256
 # Acknowledged rows that the store has not taken out yet; with a full disk they would pile up.
@@ -45,8 +47,6 @@ TICK_S = 0.5
 # A broker may answer pings and yet acknowledge nothing; then another connection is tried.
 ACKNOWLEDGE_LIMIT_S = 30.0
 GOODBYE_LIMIT_S = 1.5
-
-Message = Callable[[CommittedChange], Notice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,7 @@ class Publisher(Worker):
         self._topics = Topics(settings.base_topic, device_id)
         self._warning = unencrypted_password_warning(settings)
         self._protocol = ProtocolChoice(settings.protocol)
+        self._event_topics: dict[str, str] = {}  # by camera: made once, not once a message
         self._outbox = Outbox(store.path)
         self._waker = Waker()
         self._fresh: deque[CommittedChange] = deque(maxlen=FRESH_LIMIT)
@@ -277,11 +278,10 @@ class Publisher(Worker):
     # Serving a connection
 
     def _serve(self, link: Link) -> None:
-        with link.burst():
-            self._send_notices(link)
-            self._send_fresh(link)
-            self._send_ledger(link)
-        self._take(link.pump(self._wait_s()))
+        self._send_notices(link)
+        self._send_fresh(link)
+        is_more_to_send = self._send_ledger(link)
+        self._take(link.pump(0.0 if is_more_to_send else self._wait_s()))
         self._check(link)
 
     def _send_notices(self, link: Link) -> None:
@@ -306,22 +306,32 @@ class Publisher(Worker):
                 topic = self._topics.now(change.camera)
                 link.send(Notice(topic, payload, is_retained=False, qos=0))
 
-    def _send_ledger(self, link: Link) -> None:
-        for _ in range(min(self._window.room, self._room(link))):
+    def _send_ledger(self, link: Link) -> bool:
+        """Send a burst of the backlog; return whether there is room and cause for another."""
+        room = min(self._window.room, self._room(link))
+        burst = min(room, max(1, self._limit(link) // BURSTS_A_WINDOW))
+        for _ in range(burst):
             change = self._next()
             if change is None:
-                return
+                return False
             self._send_change(link, change)
+        return room > burst
 
     def _send_change(self, link: Link, change: CommittedChange) -> None:
         payload = self._message(change, is_delayed=self._is_old(change))
-        notice = Notice(self._topics.event(change.camera), payload, is_retained=False)
+        notice = Notice(self._event_topic(change.camera), payload, is_retained=False)
         if not len(self._window):
             self._progress_ns = self._clock.monotonic_ns()
         message_id = link.send(notice, EventProperties(change.seq, change.event_id))
         self._window.offer(change.row)
         self._rows[message_id] = change
         self._sent += 1
+
+    def _event_topic(self, camera: str) -> str:
+        topic = self._event_topics.get(camera)
+        if topic is None:
+            topic = self._event_topics[camera] = self._topics.event(camera)
+        return topic
 
     def _message(self, change: CommittedChange, *, is_delayed: bool) -> bytes:
         return ledger_message(change, device_id=self._device_id, is_delayed=is_delayed)

@@ -10,8 +10,6 @@ import select
 import socket
 import ssl
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -24,6 +22,7 @@ from camera_app.config import MqttSettings
 from camera_app.errors import BrokerRefused, BrokerUnreachable, PublishError
 from camera_app.publish.answers import connection_error
 from camera_app.publish.board import Notice
+from camera_app.publish.buffered import BufferedSocket
 from camera_app.publish.protocol import Version
 from camera_app.publish.security import read_password, tls_context
 from camera_app.publish.waker import Waker
@@ -54,6 +53,20 @@ class Answer:
     code: int
 
 
+class _BufferedClient(paho.Client):
+    """paho behind a `BufferedSocket`.
+
+    paho has no public place to put a socket of one's own, so a method of its inside is
+    overridden, which a test watches: should it be called no more, all works, but slowly.
+    """
+
+    def _create_socket(self) -> Any:
+        opened: Any = super()._create_socket()
+        # Bursts are gathered here; a lone event must not wait for company in the kernel.
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return BufferedSocket(opened)
+
+
 class Link:
     """From one attempt to connect to the end of that connection; then another is made.
 
@@ -76,8 +89,8 @@ class Link:
         self._end: PublishError | None = None
         self._client = self._new_client(client_id, will)
 
-    def _new_client(self, client_id: str, will: Notice) -> paho.Client:
-        client = paho.Client(
+    def _new_client(self, client_id: str, will: Notice) -> _BufferedClient:
+        client = _BufferedClient(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             # A session that the broker keeps would add nothing: what is unacknowledged is sent
@@ -92,7 +105,6 @@ class Link:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
-        client.on_socket_open = self._on_socket_open
         # With this set, paho leaves writing to `flush`, a burst at a time.
         client.on_socket_register_write = _nothing_to_register
         return client
@@ -154,7 +166,7 @@ class Link:
         """Say goodbye, so that the broker does not tell the last will; never waits."""
         self._client.disconnect()
         self.flush()
-        opened = self._client.socket()
+        opened = self._opened
         if opened is not None:
             opened.close()  # paho closes once the goodbye is out; here it could not be sent
 
@@ -175,64 +187,40 @@ class Link:
         return sent.mid
 
     def flush(self) -> None:
-        """Write what was sent, as far as the socket takes it now."""
+        """Write what was sent, as far as the network takes it now."""
         if self._client.want_write():
             self._client.loop_write()
-
-    @contextmanager
-    def burst(self) -> Iterator[None]:
-        """Write what is sent inside as few large packets instead of many small ones.
-
-        Without this each message would be a packet of its own, because the socket is told not to
-        wait for more: a lone event must not be held back.
-        """
-        self._cork(1)
-        try:
-            yield
-            self.flush()
-        finally:
-            self._cork(0)
+        opened = self._opened
+        if opened is not None:
+            opened.flush()
 
     def pump(self, timeout_s: float) -> list[Answer]:
-        """Wait for the broker or the waker; return the broker's answers to messages."""
-        opened = self._client.socket()
+        """Write, wait for the broker or the waker, read; return the broker's answers."""
+        self.flush()
+        opened = self._opened
         if opened is not None:
             self._wait(opened, timeout_s)
-            self._read()
-            self.flush()
+            self._client.loop_read()
             self._client.loop_misc()
+            self.flush()
         answers = list(self._answers)
         self._answers.clear()
         return answers
 
-    def _wait(self, opened: Any, timeout_s: float) -> None:  # a socket or paho's like of one
-        if isinstance(opened, ssl.SSLSocket) and opened.pending():
-            return
+    def _wait(self, opened: BufferedSocket, timeout_s: float) -> None:
+        if opened.pending():
+            return  # it lies in memory already, where no wait would see it
         poll = select.poll()
-        wants_write = select.POLLOUT if self._client.want_write() else 0
-        poll.register(opened.fileno(), select.POLLIN | wants_write)
+        poll.register(opened.fileno(), select.POLLIN | select.POLLOUT * opened.has_unsent)
         poll.register(self._waker.fileno(), select.POLLIN)
         poll.poll(max(0.0, timeout_s) * 1000)
         self._waker.clear()
 
-    def _read(self) -> None:
-        self._client.loop_read()
-        opened = self._client.socket()
-        # What TLS has decrypted already is not seen by the next wait on the socket.
-        while isinstance(opened, ssl.SSLSocket) and opened.pending():
-            self._client.loop_read()
-            opened = self._client.socket()
-
-    def _cork(self, is_on: int) -> None:
-        opened = self._client.socket()
-        if isinstance(opened, socket.socket) and not isinstance(opened, ssl.SSLSocket):
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, is_on)
+    @property
+    def _opened(self) -> BufferedSocket | None:
+        return cast("BufferedSocket | None", self._client.socket())
 
     # What paho calls, on our thread
-
-    def _on_socket_open(self, _client: paho.Client, _userdata: Any, opened: Any) -> None:
-        if isinstance(opened, socket.socket):
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _on_connect(
         self,

@@ -20,27 +20,29 @@ class EventProperties:
     __slots__ = ("_packed",)
 
     def __init__(self, seq: int, event_id: str) -> None:
-        body = _HEAD + _text(str(seq)) + _EVENT_ID + _text(event_id)
+        number, event = str(seq).encode(), event_id.encode()
+        body = b"%b%b%b%b%b%b" % (
+            _BEFORE_SEQ,
+            len(number).to_bytes(2, "big"),
+            number,
+            _BEFORE_EVENT_ID,
+            len(event).to_bytes(2, "big"),
+            event,
+        )
         self._packed = _length(len(body)) + body
 
     def pack(self) -> bytes:
         return self._packed
 
 
-def _text(text: str) -> bytes:
-    encoded = text.encode()
-    return len(encoded).to_bytes(2, "big") + encoded
+def _text(text: bytes) -> bytes:
+    return len(text).to_bytes(2, "big") + text
 
 
 def _length(count: int) -> bytes:
-    """Return MQTT's variable byte integer."""
-    encoded = bytearray()
-    while count > 127:
-        encoded.append(count & 127 | 128)
-        count >>= 7
-    encoded.append(count)
-    return bytes(encoded)
+    """Return MQTT's variable byte integer; two bytes are enough here, up to 16383."""
+    return bytes((count,)) if count < 128 else bytes((count & 127 | 128, count >> 7))
 
 
-_HEAD = _IS_UTF8 + _CONTENT_TYPE + _text("application/json") + _USER_PROPERTY + _text("seq")
-_EVENT_ID = _USER_PROPERTY + _text("event_id")
+_BEFORE_SEQ = _IS_UTF8 + _CONTENT_TYPE + _text(b"application/json") + _USER_PROPERTY + _text(b"seq")
+_BEFORE_EVENT_ID = _USER_PROPERTY + _text(b"event_id")

@@ -7,6 +7,8 @@ turn gets every row in order, some twice.
 
 from __future__ import annotations
 
+from collections import deque
+
 
 class Window:
     """Rows in flight at one connection.
@@ -14,14 +16,18 @@ class Window:
     Attributes:
         settled_through: The last row that is settled, and with it all before; sending begins
             after it whenever it begins anew.
+        last_offered: The newest row that was sent, at this connection or, settled, before.
+        is_blocked: A row was refused: it and all after it have to be sent again.
     """
 
     def __init__(self, limit: int, settled_through: int = 0) -> None:
         self.settled_through = settled_through
+        self.last_offered = settled_through
+        self.is_blocked = False
         self._limit = limit
-        self._acknowledged: dict[int, bool] = {}  # row in flight -> was it, oldest first
+        self._rows: deque[int] = deque()  # sent and not settled, oldest first
         self._unanswered: set[int] = set()  # those of them that the broker said nothing to
-        self._is_blocked = False
+        self._refused: set[int] = set()
 
     def __len__(self) -> int:
         """Return how many rows the broker has not answered."""
@@ -33,17 +39,7 @@ class Window:
 
         A row that was answered out of turn keeps its place: what is held is bounded, too.
         """
-        return 0 if self._is_blocked else max(0, self._limit - len(self._acknowledged))
-
-    @property
-    def last_offered(self) -> int:
-        """The newest row that was sent, at this connection or, settled, before."""
-        return next(reversed(self._acknowledged), self.settled_through)
-
-    @property
-    def is_blocked(self) -> bool:
-        """A row was refused: it and all after it have to be sent again."""
-        return self._is_blocked
+        return 0 if self.is_blocked else max(0, self._limit - len(self._rows))
 
     def offer(self, row: int) -> None:
         """Note that a row was sent; rows must come in order.
@@ -51,42 +47,43 @@ class Window:
         Raises:
             ValueError: There is no room, or a newer row was sent before.
         """
-        if not self.room:
+        if self.is_blocked or len(self._rows) >= self._limit:
             raise ValueError(f"row {row} was sent without room for it")
         if row <= self.last_offered:
             raise ValueError(f"row {row} was sent out of order")
-        self._acknowledged[row] = False
+        self.last_offered = row
+        self._rows.append(row)
         self._unanswered.add(row)
 
     def settle(self, row: int) -> list[int]:
-        """Note that the broker has a row; return the rows that are settled by that, in order."""
-        if row not in self._unanswered:
-            return []
-        self._unanswered.remove(row)
-        self._acknowledged[row] = True
-        return self._take_head()
+        """Note that the broker has a row; return the rows that are settled by that, in order.
 
-    def _take_head(self) -> list[int]:
-        settled = []
-        for row, is_acknowledged in self._acknowledged.items():
-            if not is_acknowledged:
-                break
-            settled.append(row)
-        for row in settled:
-            del self._acknowledged[row]
+        A row that is not in flight, or was answered before, changes nothing.
+        """
+        self._unanswered.discard(row)
+        settled: list[int] = []
+        while self._rows and self._has(self._rows[0]):
+            settled.append(self._rows.popleft())
         if settled:
             self.settled_through = settled[-1]
         return settled
+
+    def _has(self, row: int) -> bool:
+        """Say whether the broker has a row that was sent."""
+        return row not in self._unanswered and row not in self._refused
 
     def refuse(self, row: int) -> None:
         """Note that the broker did not take a row: nothing more goes out until `restart`."""
         if row in self._unanswered:
             self._unanswered.remove(row)
-            self._is_blocked = True
+            self._refused.add(row)
+            self.is_blocked = True
 
     def restart(self, limit: int) -> None:
         """Forget what is in flight, to send again from `settled_through` on."""
+        self.last_offered = self.settled_through
+        self.is_blocked = False
         self._limit = limit
-        self._acknowledged.clear()
+        self._rows.clear()
         self._unanswered.clear()
-        self._is_blocked = False
+        self._refused.clear()

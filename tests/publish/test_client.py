@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import pytest
 
+from camera_app.publish.buffered import BufferedSocket
 from camera_app.publish.client import Publisher
 from camera_app.store import EventStore
 from tests.publish.conftest import Camera, Received, Subscriber, make_change, wait_until
@@ -295,20 +296,22 @@ def test_a_topic_that_is_not_allowed_is_told_and_its_events_wait(
 def test_the_smaller_of_both_windows_holds(
     broker: Brokers, camera: Cameras, limit: str, window: int, most: int
 ) -> None:
-    cam = camera(broker(max_inflight_messages=limit).port, window=window)
-    commit(cam.store, 400)
-    seen: list[int] = []
-    offer = cam.publisher._window.offer
-
-    def watch(row: int) -> None:
-        offer(row)
-        seen.append(len(cam.publisher._window))
-
-    cam.publisher._window.offer = watch  # type: ignore[method-assign]
+    """The broker takes bytes and answers nothing for a while: just the window goes out."""
+    running = broker(max_inflight_messages=limit)
+    cam = camera(running.port, window=window)
     cam.publisher.start()
+    assert wait_until(lambda: cam.publisher.stats().is_connected and not cam.publisher._notices)
+
+    running.signal(signal.SIGSTOP)
+    try:
+        commit(cam.store, 400)
+        assert wait_until(lambda: cam.publisher.stats().in_flight == most)
+        assert not wait_until(lambda: cam.publisher.stats().sent != most, 0.2)
+    finally:
+        running.signal(signal.SIGCONT)
 
     assert cam.publisher.wait_drained(LIMIT_S)
-    assert max(seen) == most
+    assert cam.publisher.stats().acknowledged == 400
 
 
 def test_a_broker_of_the_old_version_is_spoken_to_in_it_and_asked_again_next_time(
@@ -415,8 +418,8 @@ def break_connection(publisher: Publisher) -> None:
     """Cut the connection under the publisher, without a goodbye."""
     assert publisher._link is not None
     opened = publisher._link._client.socket()
-    assert isinstance(opened, socket.socket)
-    opened.shutdown(socket.SHUT_RDWR)
+    assert isinstance(opened, BufferedSocket)  # or paho no longer asks us for a socket
+    opened.cut()
 
 
 def subscribe_late(subscribe: Subscribers, earlier: Subscriber, port: int) -> Subscriber:
