@@ -54,6 +54,7 @@ class CameraWatch:
         self.name = name
         self._gate = MotionGate(settings.motion) if settings.motion.enabled else None
         self._looker = Looker(settings.motion, settings.regions, input_size)
+        self._labels = frozenset(settings.events.labels)
         self._tracking = settings.tracking
         self._tracker = Tracker(settings.tracking)
         self._ids_before = 0  # the highest number that trackers before this one gave
@@ -102,7 +103,7 @@ class CameraWatch:
         """
         self._tally.looked_at += 1
         changes = self._begin_anew_if_resized(frame, wall_ns)
-        detections = merge_regions(frame.size, looks)
+        detections = self._wanted(merge_regions(frame.size, looks))
         looked_at = tuple(region.box for region, _ in looks)
         observation = Observation(frame.captured_ns, frame.size, looked_at, detections)
         self._tracks = self._numbered(self._tracker.update(observation))
@@ -113,6 +114,12 @@ class CameraWatch:
     def finish(self, at_ns: int, wall_ns: int, reason: str) -> list[EventChange]:
         """End every open event: the clip is over, or the camera stops."""
         return self._life_cycle.finish(at_ns, wall_ns, reason)
+
+    def _wanted(self, detections: tuple[Detection, ...]) -> tuple[Detection, ...]:
+        """Return the detections of classes that can become events: nothing else is followed."""
+        if not self._labels:
+            return detections
+        return tuple(one for one in detections if one.label in self._labels)
 
     def _begin_anew_if_resized(self, frame: Frame, wall_ns: int) -> list[EventChange]:
         """End what is open when frames come in another size: its pixels mean other places now."""

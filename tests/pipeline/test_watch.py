@@ -56,3 +56,11 @@ def test_a_change_of_size_ends_what_is_open_and_goes_on_with_new_numbers() -> No
     changes = [c for n in range(6, 11) for c in see(one, frame(n, small), Box(50, 50, 80, 110))]
     assert [(c.change, c.event.frame_size) for c in changes] == [("started", small)]
     assert not old & {track.track_id for track in one.tracks}
+
+
+def test_classes_that_nobody_asked_for_are_not_followed() -> None:
+    one = watch()
+    shot = frame(0)
+    found = [Detection(BOX, "person", 0.9), Detection(Box(300, 50, 400, 90), "car", 0.9)]
+    one.conclude(shot, [(Region.whole(VGA), found)], 0)
+    assert [track.label for track in one.tracks] == ["person"]
