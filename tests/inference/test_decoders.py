@@ -17,6 +17,7 @@ from camera_app.inference.decoders import (
     SsdPostprocessDecoder,
     UlfgDecoder,
     YoloxDecoder,
+    ssd_anchors,
 )
 from camera_app.inference.decoders.ulfg import priors
 from camera_app.inference.runtime import Tensor, TensorSpec
@@ -209,6 +210,16 @@ def test_ssd_anchors_moves_and_scales_its_anchors() -> None:
     # Centre y 0.5 + 0.1 * 0.5, x 0.25 - 0.2 * 0.25; height doubled to 1.0, width 0.25.
     expected = [[4.8, 3.2, 20.8, 64], [0, 0, 64, 64]]
     np.testing.assert_allclose(found.boxes, expected, atol=1e-4)
+
+
+def test_ssd_anchors_looks_at_the_best_candidates_where_there_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ssd_anchors, "MOST_CANDIDATES", 2)
+    tensors = anchor_tensors()
+    decoder = SsdAnchorsDecoder(SSD_ANCHORS, ANCHORS, Size(64, 64), 2, specs(tensors))
+    found = decoder.decode(tensors, BOUNDS, min_score=0.0)
+    np.testing.assert_allclose(found.scores, [0.8, 0.6], atol=1e-6)
 
 
 def test_ssd_anchors_refuses_anchors_of_another_number() -> None:

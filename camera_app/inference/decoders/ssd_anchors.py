@@ -31,6 +31,9 @@ from camera_app.values import Size
 FAMILY = "ssd_anchors"
 Reals = npt.NDArray[np.float64]
 Indexes = npt.NDArray[np.intp]
+# Every cell scores every class a little: with a threshold near zero there are tens of thousands,
+# of which none but the best can be among the few that are kept.
+MOST_CANDIDATES = 4000
 
 
 class SsdAnchorsDecoder:
@@ -90,6 +93,9 @@ class SsdAnchorsDecoder:
         columns = tensor.values[0, :, self._first_column :]
         flat = columns.reshape(-1)
         places = rows_at_least(flat, min_score, tensor)
+        if len(places) > MOST_CANDIDATES:
+            order = np.argsort(-flat[places].astype(np.float64), kind="stable")
+            places = np.sort(places[order[:MOST_CANDIDATES]])
         rows, classes = np.divmod(places, columns.shape[1])
         return rows, classes, np.clip(dequantise(flat[places], tensor), 0.0, 1.0)
 
