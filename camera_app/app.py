@@ -36,6 +36,8 @@ from camera_app.values import Event, EventChange, Frame
 
 _log = logging.getLogger(__name__)
 
+FAREWELL_S = 2.0  # how long a stopping service waits for the broker's last acknowledgements
+
 
 @dataclass(frozen=True, slots=True)
 class _Camera:
@@ -115,12 +117,18 @@ class App:
         self._end_interrupted(self._store)
         if self._publisher is not None:
             _begin(self._publisher, stack)
+            stack.callback(self._tell_the_rest, self._publisher, self._store)
         by_name = {pack.name: pack for pack in packs.values()}
         self._seats = CpuSeats(by_name, config.inference.cpu_seats)
         _begin(self._seats, stack)
         for name, settings in wanted.items():
             self._add_camera(name, settings, packs[name], board, stack)
         _begin(self._heartbeat(board), stack)
+
+    def _tell_the_rest(self, publisher: Publisher, store: EventStore) -> None:
+        """Let the last changes go out, for a moment; the next start tells what does not."""
+        if publisher.stats().is_connected and not store.wait_drained(FAREWELL_S):
+            _log.info("some event changes will be told after the next start")
 
     def _end_interrupted(self, store: EventStore) -> None:
         """End what the last run left open: it was killed, or the power went."""

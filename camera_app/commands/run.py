@@ -13,10 +13,6 @@ from types import FrameType
 from camera_app.app import App
 from camera_app.config import LogSettings, load_config
 
-# A thread that comes back from a network waits for the interpreter lock; with Python's default of
-# 5 ms that wait would be as long as the network itself whenever another thread is busy.
-SWITCH_INTERVAL_S = 0.0005
-
 
 def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command's parser."""
@@ -34,7 +30,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Run until a signal comes."""
     config = load_config(arguments.config)
     begin_logging(config.log)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     stop = threading.Event()
     _stop_on_signals(stop)
     app = App(config)

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+
+import cv2
 
 from camera_app.errors import CameraAppError, DeviceError
 from camera_app.inference import Network, load_network
@@ -25,6 +28,10 @@ from camera_app.values import Detection, Picture, Region
 _log = logging.getLogger(__name__)
 
 MOST_SEATS_BY_DEFAULT = 4
+
+# A thread that comes back from a network waits for the interpreter lock; with Python's default of
+# 5 ms that wait would be as long as the network itself whenever another thread is busy.
+SWITCH_INTERVAL_S = 0.0005
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +102,8 @@ class CpuSeats:
             ModelError: A pack cannot be loaded.
         """
         self._closed = False
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        cv2.setNumThreads(1)  # OpenCV's own threads would take the cores from the networks
         for seat in range(self.seats):
             networks = {name: self._load(pack) for name, pack in self._packs.items()}
             name = f"camera-app-cpu-{seat}"
