@@ -135,9 +135,9 @@ class TrackingSettings(Section):
     """Detections below this are ignored."""
     high_score: Share = 0.4
     """Detections from here on are matched first."""
-    new_track_score: Share = 0.5
+    new_track_score: Share = 0.6
     """A new track starts with a detection of at least this score."""
-    confirm_hits: Annotated[int, Field(ge=1, le=100)] = 3
+    confirm_hits: Annotated[int, Field(ge=1, le=100)] = 2
     """Detections that make a tentative track a confirmed one."""
     confirm_score: Share = 0.55
     """The mean of a tentative track's scores must reach this before it is confirmed."""

@@ -65,8 +65,10 @@ def assign(rows: Integers, columns: Integers, worth: Floats) -> Integers:
     """
     if not len(rows):
         return rows
-    chosen: list[Integers] = []
     left = np.arange(len(rows))
+    if _none_twice(rows) and _none_twice(columns):
+        return left
+    chosen: list[Integers] = []
     while len(left):
         sure = _undisputed(rows[left], columns[left], worth[left])
         if not sure.any():
@@ -78,6 +80,10 @@ def assign(rows: Integers, columns: Integers, worth: Floats) -> Integers:
         left = left[~sure]
         left = left[~(_among(rows, settled)[left] | _among(columns, settled)[left])]
     return np.sort(np.concatenate(chosen))
+
+
+def _none_twice(sides: Integers) -> bool:
+    return bool(np.bincount(sides).max() == 1)
 
 
 def _undisputed(rows: Integers, columns: Integers, worth: Floats) -> Flags:

@@ -27,19 +27,19 @@ Boxes = Floats
 """Boxes as one array (4, n), pixels: rows left, top, right, bottom."""
 
 # Variances are in squared widths or heights of the object.
-START_SPEED_VARIANCE = 1.0  # (sizes / s)^2, of a track that was seen once
-SPEED_DRIFT = 0.5  # (sizes / s)^2 a second: how fast walkers turn and stop
-POSITION_NOISE = 0.003  # of a confident detection's centre
-SIZE_NOISE = 0.02  # of a confident detection's width and height
-SIZE_DRIFT = 0.05  # sizes^2 a second: how fast a box grows, shrinks, changes shape
+START_SPEED_VARIANCE = 0.7  # (sizes / s)^2, of a track that was seen once
+SPEED_DRIFT = 0.3  # (sizes / s)^2 a second: how fast walkers turn and stop
+POSITION_NOISE = 0.0025  # of a confident detection's centre
+SIZE_NOISE = 0.015  # of a confident detection's width and height
+SIZE_DRIFT = 0.02  # sizes^2 a second: how fast a box grows, shrinks, changes shape
 FADE_S = 4.0  # an unseen object has gone at most this many seconds' way at its last speed
 
 # Rows of the state, one column a track. The first three are pairs: across, down.
 _CENTRE = slice(0, 2)
 _VELOCITY = slice(2, 4)
 _SIDES = slice(4, 6)
-_VARIANCES = slice(6, 10)  # of position, position with speed, speed, and size
-_ROWS = 10
+_VARIANCES = slice(6, 10)
+_POSITION, _CROSS, _SPEED, _SIZE, _ROWS = 6, 7, 8, 9, 10
 
 
 def centres_and_sides(boxes: Boxes) -> tuple[Floats, Floats]:
@@ -58,12 +58,14 @@ class Prediction:
     """What is believed of every track at one moment.
 
     Attributes:
+        at_ns: The moment.
         age_s: Time since the track's last detection, (tracks,).
         centre: Pixels, (2, tracks): across, down.
         velocity: Pixels a second, (2, tracks).
         sides: Width and height in pixels, (2, tracks).
     """
 
+    at_ns: int
     age_s: Floats
     centre: Floats
     velocity: Floats
@@ -93,40 +95,38 @@ class MotionModel:
         fade = FADE_S / (FADE_S + age_s)
         velocity = self._state[_VELOCITY] * fade
         centre = self._state[_CENTRE] + velocity * age_s
-        return Prediction(age_s, centre, velocity * fade, self._state[_SIDES])
+        return Prediction(at_ns, age_s, centre, velocity * fade, self._state[_SIDES])
 
-    def correct(self, columns: Integers, boxes: Boxes, noise: Floats, at_ns: int) -> None:
+    def correct(self, columns: Integers, believed: Prediction, boxes: Boxes, noise: Floats) -> None:
         """Draw tracks toward the detections that they were given.
 
         Args:
             columns: Which tracks, each at most once, (n,).
-            boxes: The detection of each of them, (4, n).
+            believed: What `predict` says of all tracks for the moment of the detections.
+            boxes: The detection of each of these tracks, (4, n).
             noise: Factor on the variance of each detection, (n,); 1.0 for a confident one.
-            at_ns: The moment, not earlier than any correction before it.
         """
-        believed = self.predict(at_ns)
         position, cross, speed, size = _spread(
-            self._state[_VARIANCES, columns], believed.age_s[columns]
+            self._state[_VARIANCES].take(columns, axis=1), believed.age_s[columns]
         )
         centre, sides = centres_and_sides(boxes)
-        off = centre - believed.centre[:, columns]
+        old_centre = believed.centre.take(columns, axis=1)
+        old_sides = believed.sides.take(columns, axis=1)
+        off = centre - old_centre
         certainty = 1.0 / (position + POSITION_NOISE * noise)
         gain, speed_gain = position * certainty, cross * certainty
         size_gain = size / (size + SIZE_NOISE * noise)
-        old_sides = believed.sides[:, columns]
-        new = np.empty((_ROWS, len(columns)))
-        new[_CENTRE] = believed.centre[:, columns] + gain * off
-        new[_VELOCITY] = believed.velocity[:, columns] + speed_gain * off
-        new[_SIDES] = old_sides + size_gain * (sides - old_sides)
         rest = 1.0 - gain
-        new[_VARIANCES] = (
-            rest * position,
-            rest * cross,
-            speed - speed_gain * cross,
-            size - size_gain * size,
-        )
+        new = np.empty((_ROWS, len(columns)))
+        new[_CENTRE] = old_centre + gain * off
+        new[_VELOCITY] = believed.velocity.take(columns, axis=1) + speed_gain * off
+        new[_SIDES] = old_sides + size_gain * (sides - old_sides)
+        new[_POSITION] = rest * position
+        new[_CROSS] = rest * cross
+        new[_SPEED] = speed - speed_gain * cross
+        new[_SIZE] = size - size_gain * size
         self._state[:, columns] = new
-        self._seen_ns[columns] = at_ns
+        self._seen_ns[columns] = believed.at_ns
 
     def start(self, boxes: Boxes, at_ns: int) -> None:
         """Add tracks at these boxes, at rest, after the ones that are there."""

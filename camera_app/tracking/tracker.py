@@ -33,24 +33,23 @@ MAX_DETECTIONS = 300
 MAX_TRACKS = 600
 """Living tracks; at the limit no new one starts until an old one is over."""
 
-VISIBLE_S = 0.25
-"""How long an unseen track is still shown where it is believed to be, in seconds."""
-
 # How pairs of a track and a detection are valued; found on pedestrians in groups and on single
-# people close by, at 10, 5 and 3.3 frames a second.
-MARGIN = 0.3  # boxes are compared blown up by this share, so near misses count too
-MARGIN_PER_S = 0.3  # and by so much more for each second that a track was not seen
-MARGIN_LIMIT = 0.9
-LEAST_WORTH = 0.1  # overlap of blown-up boxes that makes a pair at all, first pass
-LEAST_WORTH_LOW = 0.3  # the same for low scores, which are often parts or neighbours
-LOW_SCORE_AGE_S = 1.0  # a low score does not bring back a track unseen for longer
-AGE_COST = 0.0  # a track seen lately goes before one unseen: worth less for each second
-TENTATIVE_COST = 0.0  # and a confirmed one before a tentative one
+# people close by, at 10, 5 and 3.3 frames a second. The results hardly change when one of these
+# is off by a fifth.
+NEARNESS_SHARE = 0.6  # of a pair's worth: how near the middles are; the rest is the overlap
+REACH = 1.0  # sizes between the middles at which nearness has come down to nothing
+MARGIN_PER_S = 0.3  # each second unseen, a track's box is blown up by this share
+MARGIN_LIMIT = 1.0
+LEAST_WORTH = 0.02  # what makes a pair at all, first pass
+LEAST_WORTH_LOW = 0.4  # the same for low scores, which are often parts or neighbours
+LOW_SCORE_AGE_S = 0.35  # they go on with a track, but bring none back that was unseen for longer
+AGE_COST = 0.075  # a track seen lately goes before one unseen: worth less for each second
+AGE_LIMIT_S = 2.0  # older ones cost no more
 OTHER_LABEL_COST = 0.4  # a class that flickers is followed, but its own class goes first
-LOW_SCORE_NOISE = 2.0  # the boxes of low scores are taken less exactly
-SHARED_NOISE = 8.0  # and those of boxes that may be of two objects, one of them unfound
-SHARED_WORTH = 0.3  # an unfound track this close to another's box may be inside it
-NEW_OVERLAP = 0.5  # a detection that overlaps a track seen just now is no new object
+LOW_SCORE_NOISE = 2.5  # the boxes of low scores are taken less exactly
+SHARED_NOISE = 6.0  # and those of boxes that may be of two objects, one of them unfound
+SHARED_WORTH = 0.4  # an unfound track this close to another's box may be inside it
+NEW_OVERLAP = 0.25  # a detection that overlaps a track seen just now is no new object
 LONGEST_LOOK_GAP_S = 1.0  # of a longer time between two looks only this much counts as missed
 
 _FAR = 1e9  # pixels; what lies farther out is no box
@@ -80,8 +79,8 @@ class _Found:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def at(self, places: Integers | Flags) -> _Found:
-        return _Found(self.boxes[:, places], self.scores[places], self.labels[places])
+    def at(self, places: Integers) -> _Found:
+        return _Found(self.boxes.take(places, axis=1), self.scores[places], self.labels[places])
 
 
 _NOTHING_FOUND = _Found(np.zeros((4, 0)), np.zeros(0), np.zeros(0, np.int64))
@@ -118,7 +117,7 @@ class Tracker:
         believed = self._motion.predict(at_ns)
         columns, places, noise = self._match(believed, found)
         self._note_missed(believed, observation, columns)
-        self._note_seen(found.at(places), columns, noise, at_ns)
+        self._note_seen(believed, found.at(places), columns, noise)
         self._bury(at_ns)
         self._start_new(found, places, at_ns)
         return self._tracks(observation.size, at_ns)
@@ -161,14 +160,14 @@ class Tracker:
         better, worse = better[apart], worse[apart]
         if not len(better):
             return found
-        overlap = iou(found.boxes[:, better], found.boxes[:, worse])
+        overlap = iou(found.boxes.take(better, axis=1), found.boxes.take(worse, axis=1))
         same = overlap > self._settings.merge_overlap
         if not same.any():
             return found
         kept = np.ones(len(found), np.bool_)
         for one, other in zip(better[same].tolist(), worse[same].tolist(), strict=True):
             kept[other] &= not kept[one]  # pairs come best first: `one` is settled by now
-        return found.at(kept)
+        return found.at(kept.nonzero()[0])
 
     # -- matching
 
@@ -189,48 +188,48 @@ class Tracker:
             free[columns[second]] = False
             chosen = np.concatenate((chosen, second))
         noise = np.where(is_high[chosen], 1.0, LOW_SCORE_NOISE)
-        is_shared = np.zeros(len(found), np.bool_)
-        is_shared[places[free[columns] & (worth > SHARED_WORTH)]] = True
-        noise[is_shared[places[chosen]]] *= SHARED_NOISE
+        if free.any():
+            is_shared = np.zeros(len(found), np.bool_)
+            is_shared[places[free[columns] & (worth > SHARED_WORTH)]] = True
+            noise[is_shared[places[chosen]]] *= SHARED_NOISE
         return columns[chosen], places[chosen], noise
 
     def _pairs(self, believed: Prediction, found: _Found) -> tuple[Integers, Integers, Floats]:
         """Return the pairs of tracks and detections that come near, and what each is worth."""
-        margin = 1.0 + np.minimum(MARGIN + MARGIN_PER_S * believed.age_s, MARGIN_LIMIT)
-        tracks = believed.boxes(margin)
-        detections = boxes_around(*centres_and_sides(found.boxes), 1.0 + MARGIN)
-        columns, places = touching(tracks, detections)
-        worth = iou(tracks[:, columns], detections[:, places])
-        worth = worth - AGE_COST * np.minimum(believed.age_s, 2.0)[columns]
-        is_other = self._facts[_LABEL, columns] != found.labels[places]
-        worth = worth - OTHER_LABEL_COST * is_other
-        worth = worth - TENTATIVE_COST * (self._facts[_STATE, columns] == _TENTATIVE)
+        tracks = believed.boxes(1.0 + np.minimum(MARGIN_PER_S * believed.age_s, MARGIN_LIMIT))
+        columns, places = touching(tracks, found.boxes)
+        boxes = found.boxes.take(places, axis=1)
+        worth = NEARNESS_SHARE * _nearness(believed, columns, boxes)
+        worth += (1.0 - NEARNESS_SHARE) * iou(tracks.take(columns, axis=1), boxes)
+        worth -= AGE_COST * np.minimum(believed.age_s, AGE_LIMIT_S)[columns]
+        is_other = self._facts[_LABEL][columns] != found.labels[places]
+        worth -= OTHER_LABEL_COST * is_other
         return columns, places, worth
 
     # -- the life of tracks
 
     def _note_missed(self, believed: Prediction, observation: Observation, seen: Integers) -> None:
         """Count time as missed for tracks that were looked for and not found."""
-        if not len(self._motion):
+        if len(seen) == len(self._motion):
             return
         looked = _looked_for(believed, observation)
+        looked[seen] = False
         gap_s = (observation.at_ns - self._facts[_LOOKED_NS]) * 1e-9
-        missed = looked.copy()
-        missed[seen] = False
-        self._measures[_MISSED_S] += np.minimum(gap_s, LONGEST_LOOK_GAP_S) * missed
+        self._measures[_MISSED_S] += np.minimum(gap_s, LONGEST_LOOK_GAP_S) * looked
         self._facts[_LOOKED_NS, looked] = observation.at_ns
         states = self._facts[_STATE]
-        states[missed & (states == _CONFIRMED)] = _LOST
+        states[looked & (states == _CONFIRMED)] = _LOST
 
-    def _note_seen(self, found: _Found, columns: Integers, noise: Floats, at_ns: int) -> None:
+    def _note_seen(
+        self, believed: Prediction, found: _Found, columns: Integers, noise: Floats
+    ) -> None:
         if not len(columns):
             return
-        self._motion.correct(columns, found.boxes, noise, at_ns)
-        facts, measures = self._facts[:, columns], self._measures[:, columns]
+        self._motion.correct(columns, believed, found.boxes, noise)
+        facts, measures = self._facts.take(columns, axis=1), self._measures.take(columns, axis=1)
         self._vote(facts, measures, found.labels, found.scores)
         facts[_HITS] += 1
-        facts[_SEEN_NS] = at_ns
-        facts[_LOOKED_NS] = at_ns
+        facts[_SEEN_NS] = facts[_LOOKED_NS] = believed.at_ns
         measures[_SCORE] = found.scores
         measures[_SCORE_SUM] += found.scores
         measures[_MISSED_S] = 0.0
@@ -240,17 +239,22 @@ class Tracker:
     def _vote(self, facts: Integers, measures: Floats, labels: Integers, scores: Floats) -> None:
         """Let each score speak for its class; the majority's name is the track's."""
         agrees = facts[_LABEL] == labels
+        if agrees.all():
+            measures[_LABEL_LEAD] += scores
+            return
         measures[_LABEL_LEAD] += np.where(agrees, scores, -scores)
         turned = measures[_LABEL_LEAD] < 0.0
-        if turned.any():
-            facts[_LABEL, turned] = labels[turned]
-            measures[_LABEL_LEAD] = np.abs(measures[_LABEL_LEAD])
+        facts[_LABEL, turned] = labels[turned]
+        measures[_LABEL_LEAD] = np.abs(measures[_LABEL_LEAD])
 
     def _promote(self, facts: Integers, measures: Floats) -> None:
+        states = facts[_STATE]
+        if not (states != _CONFIRMED).any():
+            return
         sure = facts[_HITS] >= self._settings.confirm_hits
         sure &= measures[_SCORE_SUM] >= self._settings.confirm_score * facts[_HITS]
-        sure |= facts[_STATE] == _LOST
-        facts[_STATE, sure] = _CONFIRMED
+        sure |= states == _LOST
+        states[sure] = _CONFIRMED
 
     def _bury(self, at_ns: int) -> None:
         """Forget tracks that were looked for in vain long enough, or not looked for far longer."""
@@ -325,8 +329,10 @@ class Tracker:
         )
 
 
-def visible(tracks: Iterable[Track], at_ns: int, coast_s: float = VISIBLE_S) -> tuple[Track, ...]:
-    """Return the tracks worth showing: confirmed, or lost for no longer than a moment.
+def visible(tracks: Iterable[Track], at_ns: int, coast_s: float = 0.0) -> tuple[Track, ...]:
+    """Return the tracks worth showing: confirmed, and those lost for no longer than a moment.
+
+    By default lost ones are left out: where one is believed to be is right too seldom to count.
 
     Args:
         tracks: What `Tracker.update` returned.
@@ -353,17 +359,31 @@ def _assigned(columns: Integers, places: Integers, worth: Floats, may: Flags) ->
     return candidates[assign(columns[candidates], places[candidates], worth[candidates])]
 
 
+def _nearness(believed: Prediction, columns: Integers, boxes: Boxes) -> Floats:
+    """Return 1 for middles that coincide, falling with the square of their distance to 0.
+
+    The square makes two small distances better than none and a large one: of people who come out
+    of a crowd side by side each stays on its side.
+    """
+    centre, sides = centres_and_sides(boxes)
+    mean_sides = (sides + believed.sides.take(columns, axis=1)) * (0.5 * REACH)
+    off = (centre - believed.centre.take(columns, axis=1)) / mean_sides
+    off *= off
+    nearness: Floats = np.maximum(1.0 - off[0] - off[1], 0.0)
+    return nearness
+
+
 def _looked_for(believed: Prediction, observation: Observation) -> Flags:
     """Tell for each track whether a network saw the middle half of where it should be.
 
     What has walked out of the picture counts as looked for at the edge, or it would never end.
     """
     size = observation.size
-    boxes = _inside(believed.boxes(), size)
+    looked = np.zeros(len(believed.age_s), np.bool_)
     if any(_covers(box, size) for box in observation.looked_at):
-        return np.ones(boxes.shape[1], np.bool_)
+        return ~looked
+    boxes = _inside(believed.boxes(), size)
     left, top, right, bottom = boxes_around(*centres_and_sides(boxes), 0.5)
-    looked = np.zeros(boxes.shape[1], np.bool_)
     for box in observation.looked_at:
         seen = (left >= box.left) & (right <= box.right)
         looked |= seen & (top >= box.top) & (bottom <= box.bottom)

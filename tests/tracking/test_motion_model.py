@@ -11,7 +11,6 @@ from camera_app.tracking.motion_model import FADE_S, MotionModel
 
 S = 1_000_000_000
 ONE = np.array([0])
-CONFIDENT = np.array([1.0])
 
 
 def box(x: float, y: float = 100.0, width: float = 40.0, height: float = 100.0) -> np.ndarray:
@@ -19,12 +18,16 @@ def box(x: float, y: float = 100.0, width: float = 40.0, height: float = 100.0) 
     return np.array([[x - half[0]], [y - half[1]], [x + half[0]], [y + half[1]]])
 
 
+def correct(model: MotionModel, time_ns: int, seen: np.ndarray, noise: float = 1.0) -> None:
+    model.correct(ONE, model.predict(time_ns), seen, np.array([noise]))
+
+
 def walked(times_s: np.ndarray, speed: float) -> MotionModel:
     """Return a model of one object that was seen at these times, going right steadily."""
     model = MotionModel()
     model.start(box(speed * times_s[0]), round(times_s[0] * S))
     for time_s in times_s[1:]:
-        model.correct(ONE, box(speed * time_s), CONFIDENT, round(time_s * S))
+        correct(model, round(time_s * S), box(speed * time_s))
     return model
 
 
@@ -62,7 +65,7 @@ def test_a_noisy_detection_moves_a_track_less() -> None:
     moved = []
     for noise in (1.0, 10.0):
         model = walked(np.arange(0, 1.0, 0.1), speed=0.0)
-        model.correct(ONE, box(20.0), np.array([noise]), S)
+        correct(model, S, box(20.0), noise)
         moved.append(model.predict(S).centre[0, 0])
 
     assert 0 < moved[1] < moved[0] < 20.0
@@ -73,7 +76,7 @@ def test_each_track_is_corrected_by_its_own_detection() -> None:
     model.start(np.concatenate((box(0.0), box(500.0), box(900.0)), axis=1), 0)
     pair = np.concatenate((box(910.0), box(10.0)), axis=1)
 
-    model.correct(np.array([2, 0]), pair, np.ones(2), S)
+    model.correct(np.array([2, 0]), model.predict(S), pair, np.ones(2))
 
     x = model.predict(S).centre[0]
     assert 5.0 < x[0] <= 10.0
@@ -108,7 +111,7 @@ def test_no_input_makes_the_belief_anything_but_finite(
     model.start(box(0.0), now_ns)
     for pause_ns, *shape in seen:
         now_ns += pause_ns
-        model.correct(ONE, box(*shape), CONFIDENT, now_ns)
+        correct(model, now_ns, box(*shape))
     believed = model.predict(now_ns + later_ns)
 
     assert np.isfinite(believed.centre).all()
