@@ -46,6 +46,8 @@ TAKE_OVER_TIMES = 6.0
 TREMOR_SHARE = 0.4
 # The background's edges are looked for this often; it changes more slowly.
 OUTLINE_EVERY_S = 1.0
+# From one frame to the next a moving cell differs by at least this share of the threshold.
+MOVING_SHARE = 0.25
 # Changed cells that this reaches from one to the other are one moving thing.
 JOINING = np.ones((3, 3), np.uint8)
 
@@ -107,7 +109,8 @@ class MotionGate:
         """
         some = np.ascontiguousarray(luma[:: self._stride, :: self._stride])
         height, width = some.shape
-        cells = cv2.resize(some, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+        size = (max(1, width // 2), max(1, height // 2))
+        cells = cv2.resize(some, size, interpolation=cv2.INTER_AREA)
         return cells.astype(np.float32)
 
     def _begun_anew(self, now: Grid) -> Motion:
@@ -139,9 +142,9 @@ class MotionGate:
             cv2.accumulateWeighted(now, self._background, weight)
             return Motion((), 0.0)
         cv2.accumulateWeighted(now, self._background, weight, mask=changed ^ 1)
-        self._age(changed, _differs(now, previous, self._settings.threshold / 2), step_s)
-        self._take_over(now)
-        return self._motion(changed)
+        moving = _differs(now, previous, self._settings.threshold * MOVING_SHARE)
+        self._age(changed, moving, step_s)
+        return self._motion(self._unsettled(now, changed, moving))
 
     def _outline(self, step_s: float) -> None:
         """Raise the threshold along the edges of the background, once in a while."""
@@ -173,17 +176,23 @@ class MotionGate:
         self._still_s += np.float32(max(0.0, step_s))
         self._still_s *= changed & (moving ^ 1)
 
-    def _take_over(self, now: Grid) -> None:
+    def _unsettled(self, now: Grid, changed: CellMask, moving: CellMask) -> CellMask:
+        """Return the changed cells that count as motion, and let the background have old ones."""
+        oldest_s = float(self._still_s.max())
+        if oldest_s < self._settings.background_s:
+            return changed
         limit_s = TAKE_OVER_TIMES * self._settings.background_s
-        if self._still_s.max() >= limit_s:
+        if oldest_s >= limit_s:
             np.copyto(self._background, now, where=self._still_s >= limit_s)
+        # The rim of a settled thing is settled too, though noise lifts it over the threshold now
+        # and then; but what moves there counts.
+        unsettled = (self._still_s < self._settings.background_s).view(np.uint8)
+        beyond_rim: CellMask = np.asarray(cv2.erode(unsettled, JOINING), np.uint8)
+        return changed & (beyond_rim | moving)
 
-    def _motion(self, changed: CellMask) -> Motion:
-        cells = changed & (self._still_s < self._settings.background_s)
+    def _motion(self, cells: CellMask) -> Motion:
         count = cv2.countNonZero(cells)
-        if count < self._min_cells:
-            return Motion((), count / cells.size)
-        boxes = self._boxes(cells)
+        boxes = self._boxes(cells) if count >= self._min_cells else ()
         return Motion(boxes, count / cells.size)
 
     def _boxes(self, cells: CellMask) -> tuple[Box, ...]:
