@@ -103,6 +103,7 @@ class CameraWorker(Worker):
         self._replaced = 0
         self._last_frame_ns: int | None = None
         self._last_look_ns: int | None = None
+        self._has_seen = False
         self._latencies_ms: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._looks_ns: deque[int] = deque()  # those of the last `RATE_SPAN_S`
         self._stats = CameraStats(FrameCounts(), 0, 0.0, None, None, None)
@@ -149,7 +150,7 @@ class CameraWorker(Worker):
             return
         changes = self._watch.conclude(frame, looks, self._wall_of(frame.captured_ns))
         self._tell(frame, changes)
-        self._note_latency(frame)
+        self._note_look(frame, looks)
 
     def _look(self, frame: Frame, plan: LookPlan) -> list[Look] | None:
         """Return what was found in each region, or None when the networks could not answer."""
@@ -181,7 +182,10 @@ class CameraWorker(Worker):
     def _wall_of(self, moment_ns: int) -> int:
         return self._clock.wall_ns() - (self._clock.monotonic_ns() - moment_ns)
 
-    def _note_latency(self, frame: Frame) -> None:
+    def _note_look(self, frame: Frame, looks: Sequence[Look]) -> None:
+        if not self._has_seen and any(found for _, found in looks):
+            self._has_seen = True
+            _log.info("camera %s sees its first object", self._watch.name)
         self._last_look_ns = frame.captured_ns
         self._looks_ns.append(frame.captured_ns)
         self._latencies_ms.append((self._clock.monotonic_ns() - frame.captured_ns) / 1e6)

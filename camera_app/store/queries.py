@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-import sqlite_utils
+from typing import TYPE_CHECKING, Any, Self
 
 from camera_app.errors import StoreError
 from camera_app.store.commit import CommittedChange
 from camera_app.store.database import open_for_reading, translated
+
+if TYPE_CHECKING:
+    import sqlite_utils
 
 _EVENTS = """
 SELECT event.*, change.record AS record FROM event
@@ -85,6 +86,9 @@ class EventQueries:
         self._database: sqlite_utils.Database | None = None
 
     def __enter__(self) -> Self:
+        # Imported here: the service asks nothing, and the library takes its time to load.
+        import sqlite_utils
+
         connection = open_for_reading(self._path)
         self._database = sqlite_utils.Database(connection, execute_plugins=False)
         return self
