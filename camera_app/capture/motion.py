@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from camera_app.config import MotionSettings
 
 Grid = npt.NDArray[np.float32]
+Cells = npt.NDArray[np.uint8]
 CellMask = npt.NDArray[np.uint8]
 
 # Cells across a picture: enough for a person at 1/30 of the width, few enough to cost nothing.
@@ -75,7 +76,6 @@ class MotionGate:
         self._settings = settings
         self._size: Size | None = None
         self._last_ns = 0
-        self._is_quiet = True  # nothing is changed, and nothing remembered of what was
 
     def look(self, luma: Pixels, at_ns: int) -> Motion:
         """Compare a frame with the background, and let the background follow.
@@ -101,24 +101,25 @@ class MotionGate:
         """Pixels that one cell spans each way."""
         return 2 * self._stride
 
-    def _sampled(self, luma: Pixels) -> Grid:
-        """Return the grid: each cell the mean of four pixels spread over it, as float.
+    def _sampled(self, luma: Pixels) -> Cells:
+        """Return the grid: each cell the mean of four pixels spread over it.
 
         Four, because a single pixel on an edge flickers with every tremor of the camera; not all,
-        because reading them would cost more than everything else in here.
+        because fetching them from memory would cost more than everything else in here.
         """
         some = np.ascontiguousarray(luma[:: self._stride, :: self._stride])
         height, width = some.shape
         size = (max(1, width // 2), max(1, height // 2))
-        cells = cv2.resize(some, size, interpolation=cv2.INTER_AREA)
-        return cells.astype(np.float32)
+        return cv2.resize(some, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
-    def _begun_anew(self, now: Grid) -> Motion:
-        self._background = now.copy()
-        self._previous = now
+    def _begun_anew(self, cells: Cells) -> Motion:
+        self._background = cells.astype(np.float32)
+        self._background_mean = float(self._background.mean())
+        self._previous = self._background.copy()
         self._gain = 1.0
-        self._steady = np.ones(now.shape, np.float32)  # 1 where nothing was changed last time
-        self._still_s = np.zeros(now.shape, np.float32)  # how long changed cells have not moved
+        self._steady = np.ones(cells.shape, np.float32)  # 1 where nothing was changed last time
+        self._still_s = np.zeros(cells.shape, np.float32)  # how long changed cells have not moved
+        self._is_quiet = True  # nothing is changed, and nothing is remembered of what was
         self._outlined_s = OUTLINE_EVERY_S  # since the edges were looked for
         return Motion((self._whole(),), 1.0, is_scene_change=True)
 
@@ -126,15 +127,16 @@ class MotionGate:
         size = self._size or Size(0, 0)
         return Box(0.0, 0.0, float(size.width), float(size.height))
 
-    def _compared(self, raw: Grid, step_s: float) -> Motion:
-        gain = self._gain_of(raw)
+    def _compared(self, cells: Cells, step_s: float) -> Motion:
+        now = cells.astype(np.float32)
+        gain = self._gain_of(now)
         jump, self._gain = gain / self._gain, gain
-        now = raw * np.float32(1.0 / gain)
+        now *= np.float32(1.0 / gain)
         self._outline(step_s)
         changed = _differs(now, self._background, self._tolerance)
         count = cv2.countNonZero(changed)
         if count > SCENE_SHARE * changed.size or not 1 / SCENE_GAIN < jump < SCENE_GAIN:
-            return self._begun_anew(raw)
+            return self._begun_anew(cells)
         previous, self._previous = self._previous, now
         weight = 1.0 - math.exp(-max(0.0, step_s) / self._settings.background_s)
         if count == 0:
@@ -157,6 +159,9 @@ class MotionGate:
 
     def _gain_of(self, now: Grid) -> float:
         """Return by which factor the picture is brighter than the background, where both agree."""
+        if self._is_quiet:
+            # Scaled pictures have the background's mean, so blending them in does not move it.
+            return max(1.0, cv2.mean(now)[0]) / max(1.0, self._background_mean)
         steady = self._steady.ravel()
         background = float(steady @ self._background.ravel())
         if background < steady.size * 0.25:  # nearly all of it changed, or all of it is black
@@ -167,6 +172,7 @@ class MotionGate:
         if not self._is_quiet:
             self._steady.fill(1.0)
             self._still_s.fill(0.0)
+            self._background_mean = float(self._background.mean())
             self._is_quiet = True
 
     def _age(self, changed: CellMask, moving: CellMask, step_s: float) -> None:
