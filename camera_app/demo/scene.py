@@ -1,4 +1,4 @@
-"""A made scene with known truth: two people walk past a brick wall, behind a hedge.
+"""A made scene with known truth: two people before a brick wall, behind a hedge.
 
 Pure pictures: what stands where in every frame, and how a frame looks. Writing the clip is
 `film.py`. The hedge hides where the portraits are cut off; boxes of the truth end at it.
@@ -24,7 +24,7 @@ Colours = npt.NDArray[np.float32]  # (height, width, 3), red first, 0.0 to 255.0
 
 SIZE = Size(768, 432)
 FPS = 10
-DURATION_S = 24.0
+DURATION_S = 25.0
 FRAMES = round(DURATION_S * FPS)
 
 _HEDGE_TOP = 366
@@ -68,12 +68,13 @@ class Walk:
 _COLLINS, _HOPPER = 0, 1
 _LEFT, _RIGHT = -150.0, SIZE.width + 150.0
 
-# Painted in this order, the later ones in front. The third and the fourth meet in the middle.
+# Painted in this order, the later ones in front. The third and the fourth meet in the middle, one
+# partly hidden by the other, and part again.
 WALKS = (
     Walk(_COLLINS, ((1.0, _LEFT), (3.4, 280.0), (4.8, 280.0), (7.4, _RIGHT))),
-    Walk(_HOPPER, ((9.2, _RIGHT), (11.6, 470.0), (13.0, 470.0), (15.4, _LEFT))),
-    Walk(_COLLINS, ((17.0, _LEFT), (21.6, _RIGHT))),
-    Walk(_HOPPER, ((16.6, _RIGHT), (21.2, _LEFT))),
+    Walk(_HOPPER, ((9.2, _LEFT), (11.6, 420.0), (13.0, 420.0), (15.0, _RIGHT))),
+    Walk(_COLLINS, ((16.8, _LEFT), (18.9, 290.0), (20.4, 290.0), (22.6, _LEFT))),
+    Walk(_HOPPER, ((17.2, _RIGHT), (19.3, 470.0), (20.7, 470.0), (22.9, _RIGHT))),
 )
 
 
