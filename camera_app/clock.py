@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 NS_PER_S = 1_000_000_000
@@ -77,5 +78,9 @@ def nanoseconds(span_s: float) -> int:
 def iso_utc(wall_ns: int) -> str:
     """Return a wall stamp as ISO 8601 in UTC, with milliseconds: 2026-01-31T07:05:00.250Z."""
     whole_s, rest_ns = divmod(wall_ns, NS_PER_S)
-    stamp = datetime.fromtimestamp(whole_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{stamp}.{rest_ns // 1_000_000:03d}Z"
+    return f"{_iso_second(whole_s)}.{rest_ns // 1_000_000:03d}Z"
+
+
+@lru_cache(maxsize=64)  # the stamps of one record lie within a few seconds
+def _iso_second(whole_s: int) -> str:
+    return datetime.fromtimestamp(whole_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")

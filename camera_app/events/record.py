@@ -17,6 +17,9 @@ SCHEMA = 1
 Json = str | int | float | bool | None | list["Json"] | Mapping[str, "Json"]
 Record = dict[str, Json]
 
+# Made once: `json.dumps` would make one for each record.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
 
 def change_record(change: EventChange) -> Record:
     """Return one change as plain JSON values; the keys are those of the `event` topic."""
@@ -56,7 +59,7 @@ def box_record(box: Box) -> list[Json]:
 
 def canonical_json(record: Mapping[str, Json]) -> str:
     """Return the one text of a record: sorted keys, no spaces, no escapes but the needed ones."""
-    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(record)
 
 
 def _best_record(best: BestMoment, at: str) -> Json:

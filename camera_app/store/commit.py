@@ -47,8 +47,9 @@ class Commit:
         self._committed: list[CommittedChange] = []
         self._trouble: StoreError | None = None  # why it takes long; it is being tried again
         self._failure: StoreError | None = None  # why nobody tries any more
-        # Made by the first who waits: the writer wakes whom it concerns, and most wait for none.
-        self._signal: threading.Event | None = None
+        # Made by the first who waits, and held until there is news: a bare lock is the cheapest
+        # thing to wait on, and a caller who waits for each commit pays for every microsecond.
+        self._signal: threading.Lock | None = None
 
     def wait(self, timeout_s: float | None = None) -> tuple[CommittedChange, ...]:
         """Return the rows that the changes got, once they are on disk.
@@ -61,19 +62,20 @@ class Commit:
             StoreError: They were not written in time, or the store gave up.
         """
         signal = self._signal_to_wait_for()
-        if signal is not None:
-            signal.wait(timeout_s)
+        if signal is not None and signal.acquire(timeout=-1 if timeout_s is None else timeout_s):
+            signal.release()  # for whoever waits beside us
         with self._lock:
             if self._open == 0 and not self._shed:
                 return tuple(self._committed)
             raise self._news(timeout_s)
 
-    def _signal_to_wait_for(self) -> threading.Event | None:
+    def _signal_to_wait_for(self) -> threading.Lock | None:
         with self._lock:
             if self._has_news():
                 return None
             if self._signal is None:
-                self._signal = threading.Event()
+                self._signal = threading.Lock()
+                self._signal.acquire()
             return self._signal
 
     def _has_news(self) -> bool:
@@ -114,5 +116,5 @@ class Commit:
 
     def _wake(self) -> None:
         if self._signal is not None:
-            self._signal.set()
+            self._signal.release()
             self._signal = None

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 from camera_app.store.commit import CommittedChange
 from camera_app.store.retention import LedgerRow, OldestRows
@@ -208,10 +209,15 @@ def _event_row(change: EventChange, row: int) -> tuple[object, ...]:
         None if event.ended_ns is None else to_wall_ns + event.ended_ns,
         round(event.score, 4),
         round(event.top_score, 4),
-        json.dumps(event.entered_zones) if event.entered_zones else "[]",
+        _names_json(event.entered_zones),
         event.is_stationary,
         row,
     )
+
+
+@lru_cache(maxsize=256)  # a camera has few zones, and each event enters them again
+def _names_json(names: tuple[str, ...]) -> str:
+    return json.dumps(names)
 
 
 def runs(rows: Iterable[int]) -> list[Run]:

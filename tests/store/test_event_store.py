@@ -248,6 +248,23 @@ def test_a_truly_full_disk_corrupts_nothing(tmp_path: Path) -> None:
     assert done.stdout.decode().split() == ["full", "ok", "complete"]
 
 
+def test_what_was_told_durable_is_there_after_a_kill(tmp_path: Path, path: Path) -> None:
+    script = Path(__file__).with_name("crash.py")
+    with subprocess.Popen([sys.executable, str(script), str(tmp_path)], stdout=-1) as process:
+        assert process.stdout is not None
+        told = [int(process.stdout.readline()) for _ in range(20)][-1]
+        process.kill()
+
+    count = rows(path, "SELECT count(*) FROM event_change")[0][0]
+    assert told == 60
+    assert count >= told
+    assert rows(path, "SELECT seq FROM event_change ORDER BY row") == [
+        (seq,) for seq in range(1, count + 1)
+    ]
+    assert rows(path, "SELECT count(*) FROM outbox JOIN event_change USING (row)") == [(count,)]
+    assert rows(path, "SELECT count(*) FROM event") == [(count,)]
+
+
 def test_a_folder_that_cannot_be_made_is_said_with_what_to_do(
     tmp_path: Path, clock: ManualClock
 ) -> None:
