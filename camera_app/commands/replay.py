@@ -125,8 +125,8 @@ def print_summary(request: ReplayRequest, summary: ReplaySummary) -> None:
         print(f"warning: {warning}")
     shed = ", ".join(f"{count} {reason}" for reason, count in summary.shed.items()) or "none"
     print(
-        f"{summary.frames} frames, {summary.clip_seconds:.1f} s of film, in {summary.seconds:.1f} s,"
-        f" {summary.fps:.0f} a second"
+        f"{summary.frames} frames, {summary.clip_seconds:.1f} s of film, in"
+        f" {summary.seconds:.1f} s, {summary.fps:.0f} a second"
     )
     print(f"looked at {summary.looked_at}, not looked at: {shed}")
     print(f"{summary.events} events, sha256 of the event log {summary.events_sha256}")
