@@ -303,7 +303,8 @@ def _exit_at_hang_up(channel: Channel) -> None:
     watch = channel.hang_up_watch()
 
     def wait() -> None:
-        watch.poll()
-        os._exit(0)
+        # Anything but a hang-up is this process closing its own end, about to exit by itself.
+        if any(event & select.POLLHUP for _, event in watch.poll()):
+            os._exit(0)
 
     threading.Thread(target=wait, name="hang-up", daemon=True).start()
