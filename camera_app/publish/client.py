@@ -237,6 +237,7 @@ class Publisher(Worker):
         self._connected_ns = self._progress_ns = self._clock.monotonic_ns()
         self._state = "connected"
         _log.info("connected to %s, MQTT %s", link.where, link.version)
+        self._notices.clear()
         self._restart()
         self._board.tell_all()
 
@@ -245,7 +246,6 @@ class Publisher(Worker):
         limit = self._settings.window if self._link is None else self._limit(self._link)
         self._window.restart(limit)
         self._rows.clear()
-        self._notices.clear()
         self._read.clear()
         self._has_more = True
         self._resume_ns = None

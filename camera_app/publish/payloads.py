@@ -25,7 +25,7 @@ def ledger_message(change: CommittedChange, *, device_id: str, is_delayed: bool)
 
     Args:
         change: From the ledger.
-        device_id: Of this device.
+        device_id: Of this device; a name of the configuration, which needs no escaping in JSON.
         is_delayed: It is told late, so that no hub takes it for now.
     """
     delayed = "true" if is_delayed else "false"

@@ -94,6 +94,22 @@ def test_only_fresh_changes_appear_on_now(
     assert [(m.json["seq"], m.is_retained) for m in reader.on(f"{ROOT}/front/now")] == [(2, False)]
 
 
+def test_a_fresh_change_is_told_past_a_backlog(
+    broker: Brokers, subscribe: Subscribers, camera: Cameras
+) -> None:
+    running = broker()
+    reader = subscribe(running.port, f"{ROOT}/front/now")
+    cam = camera(running.port, window=1)
+    commit(cam.store, 4000)
+    cam.publisher.start()
+    assert wait_until(lambda: cam.publisher.stats().acknowledged > 0)
+
+    cam.store.commit([make_change(9000, age_s=0)])
+
+    assert reader.wait_for(lambda got: len(got) == 1)
+    assert cam.store.stats().backlog > 1000
+
+
 def test_a_broker_that_is_killed_in_the_middle_misses_nothing(
     broker: Brokers, subscribe: Subscribers, camera: Cameras
 ) -> None:

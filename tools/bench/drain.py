@@ -3,9 +3,10 @@
 Both sides send to the same mosquitto, started here, whose limits are set so that they do not
 bind. The bare side is paho alone with the same topics and payload bytes, ready in memory: no
 database, no settling. It is tried with several windows, in both ways of driving paho that its
-documentation shows (its own thread; our own `loop`), with MQTT 5 and 3.1.1, and its best median
-counts. Ours reads the outbox, makes each payload, sends it with MQTT 5 properties, and takes the
-row out of the database, meanwhile; that the outbox ends empty on disk is checked.
+documentation shows (its own thread; our own `loop`), with MQTT 5 and 3.1.1; the three best go
+through all rounds, and the best median of those counts. Ours reads the outbox, makes each
+payload, sends it with MQTT 5 properties, and takes the row out of the database meanwhile; that
+the outbox ends empty on disk is checked.
 
 Rounds are interleaved; the ratio is of the medians, beside it the median of the rounds' own.
 """
@@ -196,10 +197,11 @@ class Broker:
 
 
 def best_way(port: int, topic: str, messages: list[bytes]) -> tuple[list[Way], dict[str, int]]:
-    """Return the two best ways to drive bare paho, and the rate of every way."""
-    rates = {way: bare(port, topic, messages, way) for way in WAYS}
+    """Return the three best ways to drive bare paho, and the best of two tries of every way."""
+    tries = [{way: bare(port, topic, messages, way) for way in WAYS} for _ in range(2)]
+    rates = {way: max(one[way] for one in tries) for way in WAYS}
     ranked = sorted(rates, key=lambda way: -rates[way])
-    return ranked[:2], {str(way): round(rate) for way, rate in rates.items()}
+    return ranked[:3], {str(way): round(rate) for way, rate in rates.items()}
 
 
 def peak_kib() -> int:
@@ -222,18 +224,19 @@ def _measure(
 ) -> dict[str, object]:
     topic = Topics("camera_app", DEVICE).event("front")
     before_kib = peak_kib()
-    our_rates = [ours(_copy(full, folder), port, count, window)]
+    ours(_copy(full, folder), port, count, window)
     grown_kib = peak_kib() - before_kib  # before anything holds all payloads in memory
     messages = payloads(full, count)
     ways, survey = best_way(port, topic, messages[: max(2000, count // 5)])
     bare_rates: dict[Way, list[float]] = {way: [] for way in ways}
+    our_rates: list[float] = []
     for _ in range(rounds):
+        our_rates.append(ours(_copy(full, folder), port, count, window))
         for way in ways:
             bare_rates[way].append(bare(port, topic, messages, way))
-        our_rates.append(ours(_copy(full, folder), port, count, window))
     best = max(ways, key=lambda way: statistics.median(bare_rates[way]))
-    ours_median = statistics.median(our_rates[1:])
-    paired = [our / max(bare_rates[w][i] for w in ways) for i, our in enumerate(our_rates[1:])]
+    ours_median = statistics.median(our_rates)
+    paired = [our / rate for our, rate in zip(our_rates, bare_rates[best], strict=True)]
     return {
         "backlog": count,
         "payload_bytes": len(messages[0]),
