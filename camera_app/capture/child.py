@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -78,8 +79,9 @@ def _ending_of(errand: Errand, sender: FrameSender) -> Ending:
     except ChannelClosed:
         raise
     except Exception as error:
-        # The safety net of the child. Only the kind is told: its text may hold the address.
-        _log.exception("a source child failed")
+        # The safety net of the child. Only kind and place are told: its text may hold the address.
+        places = "".join(traceback.format_tb(error.__traceback__))
+        _log.error("a source child failed with %s at\n%s", type(error).__name__, places)
         return Ending(Reason.CRASHED, f"failed with {type(error).__name__}")
     return Ending(Reason.ENDED, "played to its end")
 

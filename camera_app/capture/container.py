@@ -218,6 +218,8 @@ def translated(where: str) -> Iterator[None]:
     try:
         yield
     except (av.FFmpegError, OSError) as error:
+        if isinstance(error, av.FFmpegError):
+            error.args = error.args[:2]  # the third is the address, and a log shows causes too
         raise translation(error, where) from error
 
 

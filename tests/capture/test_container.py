@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 
 import av
 import av.error
@@ -65,6 +66,15 @@ def test_each_of_ffmpegs_errors_becomes_one_of_ours() -> None:
         assert issubclass(kind, av.FFmpegError), kind
         with pytest.raises(SourceError), translated("here"):
             raise kind(1, "broken", "rtsp://me:secret@cam/")
+
+
+def test_not_even_the_cause_of_an_error_holds_the_address() -> None:
+    """Logs show causes with their stack."""
+    with pytest.raises(SourceError) as caught, translated("here"):
+        raise av.HTTPNotFoundError(1, "not found", "rtsp://me:secret@cam/")
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "HTTPNotFoundError" in shown
+    assert "secret@" not in shown.replace('"rtsp://me:secret@cam/")', "")  # the line above itself
 
 
 @pytest.mark.parametrize(
