@@ -48,7 +48,7 @@ def main() -> int:
 
 def replayed(command: Path, clip: Path, model: str) -> dict[str, object]:
     """Replay once and return the summary."""
-    words = [command, "replay", clip, "--model", model, "--json", "--quiet"]
+    words = [str(command), "replay", str(clip), "--model", model, "--json", "--quiet"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     summary: dict[str, object] = json.loads(done.stdout)
     return summary

@@ -161,7 +161,7 @@ class Listener:
 def service(config: Path) -> Iterator[tuple[subprocess.Popen[str], threading.Event]]:
     """Run the service; the event is set when it has seen its first object."""
     seen = threading.Event()
-    words = [CAMERA_APP, "run", "--config", config]
+    words = [str(CAMERA_APP), "run", "--config", str(config)]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     def read() -> None:
@@ -201,7 +201,7 @@ def tree(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 def cpu_s(process: subprocess.Popen[str]) -> float:
     """Return the processor time that the process and its children have used."""
-    return sum(one.cpu_times().user + one.cpu_times().system for one in tree(process))
+    return float(sum(one.cpu_times().user + one.cpu_times().system for one in tree(process)))
 
 
 def write_still(path: Path, *, seconds: int) -> None:
