@@ -95,6 +95,7 @@ class Tracker:
 
     def __init__(self, settings: TrackingSettings) -> None:
         self._settings = settings
+        self._least_patience_s = min(settings.tentative_s, settings.lost_s)
         self._motion = MotionModel()
         self._facts: Integers = np.zeros((7, 0), np.int64)
         self._measures: Floats = np.zeros((4, 0))
@@ -260,6 +261,10 @@ class Tracker:
         """Forget tracks that were looked for in vain long enough, or not looked for far longer."""
         if not len(self._motion):
             return
+        unseen_s = (at_ns - int(self._facts[_SEEN_NS].min())) * 1e-9
+        longest_missed_s = float(self._measures[_MISSED_S].max())
+        if longest_missed_s < self._least_patience_s and unseen_s < self._settings.unwatched_s:
+            return  # as nearly always
         patience_s = np.where(
             self._facts[_STATE] == _TENTATIVE, self._settings.tentative_s, self._settings.lost_s
         )

@@ -1,13 +1,13 @@
 """Measures the tracker beside norfair's and ByteTrack's, on the same detections in one run.
 
-    python tools/bench/tracking.py [--sequence ../shared/tracks/pets_s2l1_a] [--json]
+    python -m tools.bench.tracking [--sequence ../shared/tracks/pets_s2l1_a] [--json]
 
 Quality: every tracker sees the same detections of the sequence's video, all frames, every second
 and every third one, and is judged against the truth at IoU 0.5. The other two are tried with every
 setting of a small grid and count with the one that gives them the best IDF1 at that frame rate;
-ours has one setting for all. Cost: microseconds of an update alone, without making the others'
-inputs or reading their results; the trackers take turns frame by frame, so that whatever else the
-machine does slows all of them.
+ours has one setting for all. Cost: microseconds of processor time of an update alone, without
+making the others' inputs or reading their results; the median over frames, then over rounds. The
+trackers take turns round by round, so that whatever else the machine does slows all of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -44,7 +44,7 @@ LABEL = "person"
 MIN_SCORE = 0.05
 STRIDES = (1, 2, 3)
 CROWDS = (5, 20, 100)
-CROWD_FRAMES = 120
+CROWD_FRAMES = 60
 CROWD_FPS = 10.0
 
 Settings = Mapping[str, Any]
@@ -184,7 +184,11 @@ def main() -> int:
     options = _options()
     observations = detected(options.sequence / "video.mp4", options.model)
     truth = read_boxes(options.sequence / "gt.txt")
-    quality = [row for stride in STRIDES for row in quality_rows(observations, truth, stride)]
+    quality = [
+        row
+        for stride in STRIDES
+        for row in quality_rows(observations, truth, stride, options.rounds)
+    ]
     costs = [cost_row(objects, options.rounds) for objects in CROWDS]
     if options.json:
         rows = {"quality": list(map(asdict, quality)), "cost": list(map(asdict, costs))}
@@ -198,7 +202,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--sequence", type=Path, default=DEFAULT_SEQUENCE)
     parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--rounds", type=int, default=5, help="of the cost of crowds")
+    parser.add_argument("--rounds", type=int, default=3, help="of measuring costs")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
@@ -217,7 +221,10 @@ def detected(video: Path, model: str) -> list[Observation]:
 
 
 def quality_rows(
-    observations: Sequence[Observation], truth: Mapping[int, Identified], stride: int
+    observations: Sequence[Observation],
+    truth: Mapping[int, Identified],
+    stride: int,
+    rounds: int,
 ) -> list[QualityRow]:
     """Return a row a tracker, each with the best of its settings at this frame rate."""
     frames = dict(list(enumerate(observations, start=1))[::stride])
@@ -229,12 +236,10 @@ def quality_rows(
             for settings in every_setting(contestant.grid)
         ]
         best[name] = max(trials, key=lambda trial: trial[0].idf1)
-    costs = timed(
-        {name: CONTESTANTS[name](fps, **settings) for name, (_, settings) in best.items()},
-        frames.values(),
-    )
+    chosen = {name: settings for name, (_, settings) in best.items()}
+    costs = median_costs(chosen, fps, [list(frames.values())] * rounds)
     return [
-        QualityRow(name, stride, quality, statistics.median(costs[name]), settings)
+        QualityRow(name, stride, quality, costs[name], settings)
         for name, (quality, settings) in best.items()
     ]
 
@@ -251,36 +256,34 @@ def reported(contestant: Contestant, frames: Mapping[int, Observation]) -> dict[
     }
 
 
-def timed(
-    contestants: Mapping[str, Contestant], observations: Iterable[Observation]
-) -> dict[str, list[float]]:
-    """Return microseconds of every update of every tracker; they take turns at each frame."""
-    costs: dict[str, list[float]] = {name: [] for name in contestants}
-    for observation in observations:
-        for name, contestant in contestants.items():
-            prepared = contestant.prepare(observation)
-            costs[name].append(_microseconds(lambda: contestant.update(prepared)))  # noqa: B023
-    return costs
-
-
-def _microseconds(work: Callable[[], object]) -> float:
-    begun = time.perf_counter_ns()
-    work()
-    return (time.perf_counter_ns() - begun) / 1000
-
-
 def cost_row(objects: int, rounds: int) -> CostRow:
-    """Return the median over rounds of each tracker's median cost in a crowd of that size."""
-    medians: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
-    for number in range(rounds):
-        crowd = crowded(objects, seed=number)
-        contestants = {
-            name: contestant(CROWD_FPS, **every_setting(contestant.grid)[0])
-            for name, contestant in CONTESTANTS.items()
-        }
-        for name, costs in timed(contestants, crowd).items():
+    """Return what each tracker, with the first settings of its grid, costs in such a crowd."""
+    settings = {name: every_setting(contestant.grid)[0] for name, contestant in CONTESTANTS.items()}
+    crowds = [crowded(objects, seed=number) for number in range(rounds)]
+    return CostRow(objects, median_costs(settings, CROWD_FPS, crowds))
+
+
+def median_costs(
+    settings: Mapping[str, Settings], fps: float, rounds: Sequence[Sequence[Observation]]
+) -> dict[str, float]:
+    """Return each tracker's median over the rounds of its median microseconds an update."""
+    medians: dict[str, list[float]] = {name: [] for name in settings}
+    for observations in rounds:
+        for name, chosen in settings.items():
+            costs = update_costs(CONTESTANTS[name](fps, **chosen), observations)
             medians[name].append(statistics.median(costs[len(costs) // 6 :]))
-    return CostRow(objects, {name: statistics.median(some) for name, some in medians.items()})
+    return {name: round(statistics.median(some), 1) for name, some in medians.items()}
+
+
+def update_costs(contestant: Contestant, observations: Iterable[Observation]) -> list[float]:
+    """Return microseconds of processor time of each update."""
+    costs = []
+    for observation in observations:
+        prepared = contestant.prepare(observation)
+        begun_ns = time.thread_time_ns()
+        contestant.update(prepared)
+        costs.append((time.thread_time_ns() - begun_ns) / 1000)
+    return costs
 
 
 def crowded(objects: int, seed: int) -> list[Observation]:
