@@ -8,10 +8,9 @@ can be under way, which keeps every core busy.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,21 +18,18 @@ from pathlib import Path
 from camera_app.capture import ClipInfo, ClipReader
 from camera_app.clock import ManualClock, seconds
 from camera_app.config import RetentionSettings
-from camera_app.errors import CameraAppError
 from camera_app.events import event_id, seeded_bits
 from camera_app.pipeline import CameraWatch, LookPlan
 from camera_app.replay.outputs import ClipOutputs, EventLog, ReplayFiles
 from camera_app.replay.settings import ReplayRequest, camera_names, file_digest, settings_digest
 from camera_app.scheduling import Answer, CpuSeats, Demand
 from camera_app.store import EventStore
-from camera_app.threads import BoundedQueue, Closed
 from camera_app.tracking import visible
 from camera_app.values import ChangeType, EventChange, Frame, FrameCounts
 
 # Frames between plan and conclusion. A constant: results must not depend on the machine. At ten
 # frames a second crops follow tracks 0.4 s old; motion, which also makes crops, is always fresh.
 LAG_FRAMES = 4
-DECODED_AHEAD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +235,7 @@ class _ClipReplay:
     def run(self, reader: ClipReader) -> None:
         """Plan each frame as it comes, conclude it `LAG_FRAMES` later, end what is open."""
         under_way: deque[_UnderWay] = deque()
-        for frame in decoded_ahead(reader):
+        for frame in reader.frames():
             self._captured += 1
             under_way.append(self._look(frame))
             if len(under_way) > LAG_FRAMES:
@@ -288,37 +284,3 @@ def expected_frames(info: ClipInfo) -> int | None:
     if info.frame_count is not None:
         return info.frame_count
     return None if info.duration_s is None else round(info.duration_s * info.fps) or None
-
-
-def decoded_ahead(reader: ClipReader) -> Iterator[Frame]:
-    """Yield the frames of a clip, decoded on a thread of their own a few frames ahead.
-
-    Raises:
-        SourceError: As the reader; after the frames that came before.
-    """
-    frames: BoundedQueue[Frame] = BoundedQueue(DECODED_AHEAD)
-    failure: list[CameraAppError] = []
-
-    def decode() -> None:
-        try:
-            for frame in reader.frames():
-                frames.put(frame)
-        except Closed:
-            return
-        except CameraAppError as error:
-            failure.append(error)
-        finally:
-            frames.close()
-
-    thread = threading.Thread(target=decode, name="camera-app-decode", daemon=True)
-    thread.start()
-    try:
-        while (frame := frames.take()) is not None:
-            yield frame
-    except Closed:
-        if failure:
-            raise failure[0] from None
-    finally:
-        # Closing wakes a decoder that waits for room, so the thread always ends.
-        frames.close()
-        thread.join()
