@@ -45,11 +45,11 @@ _PR_SET_NAME = 15
 
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
-# The package may be importable only because of where the parent was started; -P keeps the child
-# from importing out of its working directory, so the place is named.
+# The child looks for modules where its parent does, and nowhere else: two copies of this package on
+# one machine must not meet. -P keeps the working directory out of it.
 _BOOT = (
-    "import sys; sys.path.append(sys.argv[1]); "
-    "from camera_app.children import serve; serve(int(sys.argv[2]), int(sys.argv[3]))"
+    "import sys; sys.path[:] = sys.argv[1].split(sys.argv[2]); "
+    "from camera_app.children import serve; serve(int(sys.argv[3]), int(sys.argv[4]))"
 )
 
 
@@ -247,8 +247,8 @@ class ChildProcess:
 
 
 def _command() -> list[str]:
-    root = str(Path(__file__).resolve().parent.parent)
-    return [sys.executable, "-P", "-c", _BOOT, root]
+    places = os.pathsep.join(str(Path(place).resolve()) for place in sys.path if place)
+    return [sys.executable, "-P", "-c", _BOOT, places, os.pathsep]
 
 
 def _ended_within(process: subprocess.Popen[bytes], limit_s: float) -> bool:

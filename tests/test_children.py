@@ -83,7 +83,7 @@ def parent(channel, errand):
 @pytest.fixture(autouse=True)
 def _errands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "errands_for_tests.py").write_text(ERRANDS)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path))
 
 
 @pytest.fixture

@@ -337,7 +337,7 @@ def test_a_camera_at_the_ribbon_that_never_returns_is_restarted(
 ) -> None:
     fake = Path(__file__).parent / "fake_picamera2.py"
     (tmp_path / "picamera2.py").write_text(fake.read_text())
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("FAKE_STALL_AFTER", "4")
     watched = watch("picamera:0", width=100, height=64, deadline_s=0.4)
     assert watched.frame().size == Size(100, 64)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import tomllib
 from pathlib import Path
 
@@ -19,13 +20,16 @@ STEP_NS = NS_PER_S // 10
 RANDOM = np.random.default_rng(7)
 GROUND = np.kron(RANDOM.integers(60, 140, (9, 16)), np.ones((48, 48))).astype(np.uint8)
 
+# A few fields of noise in turn: making a new one for each picture is most of the time otherwise.
+NOISE = itertools.cycle(RANDOM.standard_normal((7, HEIGHT, WIDTH), dtype=np.float32))
+
 
 def scene(*boxes: tuple[int, int, int, int], noise: float = 2.0, gain: float = 1.0) -> Pixels:
     """A checkered room with bright boxes (left, top, width, height) in it, and sensor noise."""
     picture = GROUND.astype(np.float32)
     for left, top, width, height in boxes:
         picture[top : top + height, left : left + width] = 220
-    picture = picture * gain + RANDOM.normal(0, noise, picture.shape)
+    picture = picture * np.float32(gain) + np.float32(noise) * next(NOISE)
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
@@ -145,6 +149,16 @@ def test_slow_change_of_light_is_no_motion() -> None:
     film.show(scene())
     for index in range(100):
         assert not film.show(scene(gain=1.0 + index * 0.004)).boxes
+
+
+@pytest.mark.parametrize("step_ns", [NS_PER_S // 25, NS_PER_S // 2])
+def test_a_patch_of_sun_that_grows_slowly_is_no_motion_at_any_frame_rate(step_ns: int) -> None:
+    film = Film(step_ns=step_ns, background_s=10.0)
+    film.show(scene())
+    for index in range(20 * NS_PER_S // step_ns):
+        picture = scene(noise=0.0)
+        picture[100:300, 200:500] += np.uint8(index * step_ns / NS_PER_S)
+        assert not film.show(picture).boxes
 
 
 def test_exposure_that_follows_a_person_hides_neither_person_nor_room() -> None:

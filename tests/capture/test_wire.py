@@ -100,11 +100,12 @@ def test_a_slot_given_back_late_is_not_one_of_the_new_memory(ends: Ends) -> None
     """A release that crosses the announcement must not free a slot that is in use."""
     for _ in range(SLOTS):
         ends.sender.send(picture(1), 1, Counts())
+    ends.sender.send(picture(2, (64, 48)), 2, Counts())  # announces other memory
     for _ in range(SLOTS):
-        ends.delivery()  # gives back the slots of the first memory
-    for value in range(SLOTS + 2):
-        ends.sender.send(picture(value, (64, 48)), value, Counts())
-    assert ends.sender.no_slot == 2
+        ends.delivery()  # gives back the slots of the first memory only now
+    for _ in range(SLOTS):
+        ends.sender.send(picture(3, (64, 48)), 3, Counts())
+    assert ends.sender.no_slot == 1
 
 
 def test_counts_ends_and_stops_are_told(ends: Ends) -> None:
