@@ -146,6 +146,24 @@ def test_who_comes_from_elsewhere_is_somebody_else() -> None:
     assert [track.track_id for track in history[-1] if track.state is TrackState.CONFIRMED] == [2]
 
 
+def test_the_number_of_a_track_that_is_over_is_not_given_again() -> None:
+    frames = film([lambda t: person(640) if t <= 1.0 else None], 5.0)
+    frames += [look(5.1, seen(person(640)))]
+
+    assert [track.track_id for track in tracked(frames)[-1]] == [2]
+
+
+def test_a_box_that_may_hold_two_people_moves_a_track_less() -> None:
+    """One detection where two were believed: it may be either, or both of them merged."""
+
+    def moved_by(*others: Box) -> float:
+        frames = film([lambda _, box=box: box for box in (person(600), *others)], 1.0)
+        frames += [look(1.1, seen(person(610)))]
+        return track_at(tracked(frames)[-1], person(600)).box.centre.x - 600
+
+    assert 0 < moved_by(person(632)) < 0.7 * moved_by()
+
+
 # -- being lost, being forgotten
 
 
@@ -219,6 +237,36 @@ def test_who_walked_out_of_the_picture_is_not_waited_for_as_unwatched() -> None:
 
 
 # -- classes and doubles
+
+
+def test_who_is_found_well_does_not_take_a_weak_detection_beside_it() -> None:
+    frames = film([lambda _: person(640)], 1.0)
+    frames += [look(1.1, seen(person(642)), seen(person(665), 0.2))]
+
+    (track,) = tracked(frames)[-1]
+
+    assert (track.score, track.hits) == (0.8, 12)
+    assert track.box.centre.x == pytest.approx(641, abs=1.5)
+
+
+def test_a_part_of_somebody_who_was_found_is_nobody_new() -> None:
+    """A network often reports the upper half beside the whole; they overlap by a half."""
+    whole = person(640, 300)
+    half = Box(whole.left, whole.top, whole.right, whole.centre.y)
+    frames = [look(t, seen(whole, 0.9), seen(half, 0.8)) for t in times(1.0, 10)[1:]]
+    frames.insert(0, look(0.0, seen(whole)))
+
+    assert [[t.track_id for t in tracks] for tracks in tracked(frames)] == [[1]] * 11
+
+
+def test_of_two_that_overlap_each_goes_on_with_its_own_class() -> None:
+    """By place alone the dog's detection would be the person's, and the other way round."""
+    frames = [look(t, seen(person(600)), seen(person(630), label="dog")) for t in times(1.0, 10)]
+    frames += [look(1.1, seen(person(618), 0.9), seen(person(612), 0.7, "dog"))]
+
+    tracks = tracked(frames)[-1]
+
+    assert {(track.label, track.score) for track in tracks} == {("person", 0.9), ("dog", 0.7)}
 
 
 def test_a_flickering_class_is_one_track_named_by_the_majority() -> None:
