@@ -245,6 +245,15 @@ class HandOver:
         """Return how many rows the ledger has."""
         return self._tally.changes
 
+    def tell_of_room(self) -> None:
+        """Wake who waits for room, which `take` made.
+
+        Called when the writer begins to wait for the disk: what is made meanwhile costs no time.
+        Woken earlier, they would contend with the writer for the interpreter, and then both wait.
+        """
+        with self._work:
+            self._progress.notify_all()
+
     def written(self, batch: Batch, result: Written) -> None:
         """Tell everybody that a batch is on disk."""
         with self._work:
@@ -260,7 +269,8 @@ class HandOver:
             tally.backlog += len(result.rows) - result.settled
             tally.oldest_unsent_wall_ns = result.oldest_unsent_wall_ns
             tally.last_commit_ms = result.took_ms
-            self._progress.notify_all()
+            if self._is_drained():
+                self._progress.notify_all()
 
     def failed(self, batch: Batch, failure: StoreError) -> None:
         """Take a batch back that could not be written, and tell who waits."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -81,9 +81,19 @@ class Ledger:
         self.oldest_unsettled_wall_ns = self._oldest_unsettled()
 
     def write(
-        self, changes: Sequence[WaitingChange], settled: Iterable[Run], now_wall_ns: int
+        self,
+        changes: Sequence[WaitingChange],
+        settled: Iterable[Run],
+        now_wall_ns: int,
+        before_commit: Callable[[], None],
     ) -> tuple[list[CommittedChange], int]:
         """Write changes, and take settled rows out of the outbox, as one transaction.
+
+        Args:
+            changes: To be inserted, in this order.
+            settled: Spans of rows that leave the outbox.
+            now_wall_ns: When this happens.
+            before_commit: Called when only the disk has to be waited for.
 
         Returns:
             The rows of the changes, in their order, and how many rows left the outbox.
@@ -96,6 +106,7 @@ class Ledger:
             # Read before the commit: what fails after it would be written a second time.
             is_unchanged = not gone and self.oldest_unsettled_wall_ns is not None
             oldest = self.oldest_unsettled_wall_ns if is_unchanged else self._oldest_unsettled()
+            before_commit()
         self.oldest_unsettled_wall_ns = oldest
         if rows:
             self._last_seq |= last_seq

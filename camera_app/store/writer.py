@@ -105,7 +105,7 @@ class Writer(Worker):
     def _transact(self, batch: Batch) -> Written:
         began_ns = self._clock.monotonic_ns()
         rows, settled = self._ledger.write(
-            batch.changes, runs(batch.settled), self._clock.wall_ns()
+            batch.changes, runs(batch.settled), self._clock.wall_ns(), self._handover.tell_of_room
         )
         took_ms = seconds(self._clock.monotonic_ns() - began_ns) * 1e3
         return Written(rows, settled, self._ledger.oldest_unsettled_wall_ns, took_ms)
