@@ -2,8 +2,8 @@
 
 A confirmed track becomes an event once the median of its recent scores is high enough and it has
 been seen for long enough: a false detection rarely repeats itself in one place. The event is then
-dated back to the track's first sight. It ends when the tracker gives the track up, dated to its
-last sight.
+dated back to the first sight of its object, however weak. It ends when the tracker gives the
+track up, dated to its last sight.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from statistics import median
 
 from camera_app.clock import nanoseconds
 from camera_app.config import EventSettings, ZoneSettings
+from camera_app.events.precursors import Precursors
 from camera_app.events.zones import ZonePresence
 from camera_app.values import (
     BestMoment,
@@ -22,6 +23,7 @@ from camera_app.values import (
     ChangeType,
     Event,
     EventChange,
+    Observation,
     Size,
     Track,
     TrackState,
@@ -40,6 +42,7 @@ class _Life:
 
     Attributes:
         track: As last reported.
+        since_ns: When its object was first seen, however weakly.
         scores: Scores of its most recent detections.
         best: Its best moment so far.
         presence: Its way through the zones.
@@ -50,6 +53,7 @@ class _Life:
     """
 
     track: Track
+    since_ns: int
     best: BestMoment
     presence: ZonePresence
     resting: Box
@@ -80,6 +84,7 @@ class LifeCycle:
         self._settings = settings
         self._zones = tuple(zones)
         self._new_id = new_id
+        self._precursors = Precursors()
         self._lives: dict[int, _Life] = {}
 
     @property
@@ -88,16 +93,17 @@ class LifeCycle:
         return tuple(life.event for life in self._lives.values() if life.event is not None)
 
     def update(
-        self, tracks: Iterable[Track], size: Size, at_ns: int, wall_ns: int
+        self, tracks: Iterable[Track], observation: Observation, wall_ns: int
     ) -> list[EventChange]:
         """Take all living tracks after one observation; return what is to be told, in order.
 
         Args:
             tracks: Every track that the tracker still keeps.
-            size: Size of the frame.
-            at_ns: Capture time of the frame.
-            wall_ns: The same moment as wall time.
+            observation: What it was last given.
+            wall_ns: Wall time of that.
         """
+        at_ns, size = observation.at_ns, observation.size
+        self._precursors.note(at_ns, observation.detections)
         alive = {track.track_id: track for track in tracks}
         gone = [track_id for track_id in self._lives if track_id not in alive]
         changes = [
@@ -130,6 +136,7 @@ class LifeCycle:
     def _begin(self, track: Track) -> _Life:
         return _Life(
             track=track,
+            since_ns=self._precursors.first_sight_ns(track),
             best=BestMoment(track.last_seen_ns, track.box, 0.0),
             presence=ZonePresence(self._zones),
             resting=track.box,
@@ -151,10 +158,10 @@ class LifeCycle:
         track = life.track
         score = median(life.scores)
         life.event = Event(
-            event_id=self._new_id(wall_ns - at_ns + track.first_seen_ns),
+            event_id=self._new_id(wall_ns - at_ns + life.since_ns),
             camera=self._camera,
             label=track.label,
-            started_ns=track.first_seen_ns,
+            started_ns=life.since_ns,
             last_seen_ns=track.last_seen_ns,
             box=track.box,
             score=score,

@@ -17,6 +17,7 @@ from camera_app.config import MotionSettings, RegionSettings
 from camera_app.values import Box, Region, Size, Track, TrackState
 
 MIN_GAIN = 1.5  # a crop must show at least this much more detail than the whole frame
+SURE_SCORE = 0.4  # of the last detection, from which on a track needs no second look
 MOVING_SHARE_S = 0.05  # a track that moves this share of its size in a second is a moving one
 
 
@@ -56,6 +57,15 @@ class Looker:
         self._regions = regions
         self._input_size = input_size
         self._whole_ns: int | None = None  # when the whole frame was last looked at
+        self._must_be_whole = True  # crops would be guesses: nothing is known yet, or too little
+
+    def note_concluded(self, *, has_cut: bool) -> None:
+        """Take note that a look was concluded.
+
+        Args:
+            has_cut: A crop cut an object in two; the next frame is looked at whole.
+        """
+        self._must_be_whole = has_cut
 
     def plan(
         self, at_ns: int, size: Size, motion: Motion | None, tracks: Sequence[Track]
@@ -72,7 +82,11 @@ class Looker:
             return self._look_at_whole(at_ns, size)
         if not motion.boxes and not any(is_in_doubt(track) for track in tracks):
             return LookPlan((), ShedReason.STILL)
-        if self._regions.mode == "whole" or self._is_due(at_ns, self._regions.whole_every_s):
+        if (
+            self._must_be_whole
+            or self._regions.mode == "whole"
+            or self._is_due(at_ns, self._regions.whole_every_s)
+        ):
             return self._look_at_whole(at_ns, size)
         crops = self._crops(size, _interest(at_ns, motion, tracks))
         return LookPlan(crops) if crops else self._look_at_whole(at_ns, size)
@@ -108,8 +122,12 @@ class Looker:
 
 
 def is_in_doubt(track: Track) -> bool:
-    """Tell whether another look could change what is believed of a track."""
-    return track.state is not TrackState.CONFIRMED
+    """Tell whether another look could change what is believed of a track.
+
+    A low score may be a thing that stands where somebody has just left: looked at again, it does
+    not hold; believed without a look, it would keep an event open.
+    """
+    return track.state is not TrackState.CONFIRMED or track.score < SURE_SCORE
 
 
 def grown(box: Box, share: float) -> Box:
@@ -144,8 +162,17 @@ def _gain(crop: Region, size: Size) -> float:
 
 
 def _interest(at_ns: int, motion: Motion, tracks: Iterable[Track]) -> list[Box]:
-    moving = [_expected(track, at_ns) for track in tracks if is_in_doubt(track) or _moves(track)]
-    return [*motion.boxes, *moving]
+    """Return what is to be seen: what moves, what is in doubt, and all of whom a motion touches.
+
+    A waving hand moves, its owner stands still: a crop of the hand alone would cut the person.
+    """
+    expected = [(track, _expected(track, at_ns)) for track in tracks]
+    wanted = [
+        box
+        for track, box in expected
+        if is_in_doubt(track) or _moves(track) or any(box.intersection(m) > 0 for m in motion.boxes)
+    ]
+    return [*motion.boxes, *wanted]
 
 
 def _moves(track: Track) -> bool:

@@ -1,7 +1,7 @@
 """Detections of several overlapping regions become those of one frame. Pure.
 
 A crop may cut an object in two. A box that ends at a crop's own edge, where the frame goes on, is
-suspect: a box of another region that covers most of it knows better.
+such a piece: it is left out, since its place and size are the crop's and not the object's.
 """
 
 from __future__ import annotations
@@ -13,20 +13,26 @@ from camera_app.values import Box, Detection, Region, Size
 SAME_OBJECT_SHARE = 0.6  # of the smaller box covered by the other
 EDGE_PX = 2.0
 
+Look = tuple[Region, Sequence[Detection]]
 
-def merge_regions(
-    size: Size, looks: Sequence[tuple[Region, Sequence[Detection]]]
-) -> tuple[Detection, ...]:
-    """Return the detections of all looks, each object once, whole boxes before cut ones.
+
+def without_cut(size: Size, look: Look) -> list[Detection]:
+    """Return what was found in a region, less what the region's edges have cut.
 
     Args:
         size: Size of the frame.
-        looks: Each region with what was found in it, boxes in pixels of the frame.
+        look: A region with its detections, boxes in pixels of the frame.
     """
-    if len(looks) == 1:
-        return tuple(looks[0][1])
+    region, detections = look
+    return [one for one in detections if not is_cut(one.box, region, size)]
+
+
+def merge_regions(found: Sequence[Sequence[Detection]]) -> tuple[Detection, ...]:
+    """Return the detections of all regions of a frame, each object once, the best score first."""
+    if len(found) == 1:
+        return tuple(found[0])
     kept: list[Detection] = []
-    for detection in _ranked(size, looks):
+    for detection in sorted((one for region in found for one in region), key=_by_score):
         if not any(_is_same_object(detection, other) for other in kept):
             kept.append(detection)
     return tuple(kept)
@@ -43,10 +49,8 @@ def is_cut(box: Box, region: Region, size: Size) -> bool:
     )
 
 
-def _ranked(size: Size, looks: Sequence[tuple[Region, Sequence[Detection]]]) -> list[Detection]:
-    pairs = [(region, detection) for region, found in looks for detection in found]
-    pairs.sort(key=lambda pair: (is_cut(pair[1].box, pair[0], size), -pair[1].score))
-    return [detection for _, detection in pairs]
+def _by_score(detection: Detection) -> float:
+    return -detection.score
 
 
 def _is_same_object(one: Detection, other: Detection) -> bool:

@@ -13,7 +13,7 @@ from camera_app.capture import Motion, MotionGate
 from camera_app.config import CameraSettings
 from camera_app.events import LifeCycle, NewId
 from camera_app.pipeline.looking import Looker, LookPlan, ShedReason
-from camera_app.pipeline.merging import merge_regions
+from camera_app.pipeline.merging import Look, merge_regions, without_cut
 from camera_app.tracking import Tracker
 from camera_app.values import (
     Detection,
@@ -22,12 +22,9 @@ from camera_app.values import (
     Frame,
     FrameCounts,
     Observation,
-    Region,
     Size,
     Track,
 )
-
-Look = tuple[Region, Sequence[Detection]]
 
 
 @dataclass(slots=True)
@@ -103,13 +100,14 @@ class CameraWatch:
         """
         self._tally.looked_at += 1
         changes = self._begin_anew_if_resized(frame, wall_ns)
-        detections = self._wanted(merge_regions(frame.size, looks))
+        whole = [without_cut(frame.size, look) for look in looks]
+        has_cut = any(len(kept) < len(look[1]) for kept, look in zip(whole, looks, strict=True))
+        self._looker.note_concluded(has_cut=has_cut)
+        detections = self._wanted(merge_regions(whole))
         looked_at = tuple(region.box for region, _ in looks)
         observation = Observation(frame.captured_ns, frame.size, looked_at, detections)
         self._tracks = self._numbered(self._tracker.update(observation))
-        return changes + self._life_cycle.update(
-            self._tracks, frame.size, frame.captured_ns, wall_ns
-        )
+        return changes + self._life_cycle.update(self._tracks, observation, wall_ns)
 
     def finish(self, at_ns: int, wall_ns: int, reason: str) -> list[EventChange]:
         """End every open event: the clip is over, or the camera stops."""

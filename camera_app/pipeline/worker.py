@@ -17,7 +17,8 @@ from typing import Protocol
 from camera_app.clock import Clock, nanoseconds
 from camera_app.errors import DeviceError, ModelError
 from camera_app.pipeline.looking import LookPlan, ShedReason
-from camera_app.pipeline.watch import CameraWatch, Look
+from camera_app.pipeline.merging import Look
+from camera_app.pipeline.watch import CameraWatch
 from camera_app.scheduling import CpuSeats, Demand
 from camera_app.threads import Closed, LatestBox, Worker
 from camera_app.values import Event, EventChange, Frame, FrameCounts

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from camera_app.clock import nanoseconds
 from camera_app.config import EventSettings, ZoneSettings
 from camera_app.events import LifeCycle
-from camera_app.values import Box, ChangeType, EventChange, Size, Track, TrackState
+from camera_app.values import (
+    Box,
+    ChangeType,
+    Detection,
+    EventChange,
+    Observation,
+    Size,
+    Track,
+    TrackState,
+)
 
 SIZE = Size(640, 480)
 BOX = Box(100, 100, 200, 400)
@@ -45,13 +54,15 @@ class Driver:
         self.ids: list[int] = []
         self.cycle = LifeCycle("front", settings or EventSettings(), zones, self._new_id)
         self.told: list[EventChange] = []
+        self.detections: tuple[Detection, ...] = ()
 
     def _new_id(self, wall_ns: int) -> str:
         self.ids.append(wall_ns)
         return f"event-{len(self.ids)}"
 
     def feed(self, time_s: float, *tracks: Track) -> list[EventChange]:
-        changes = self.cycle.update(tracks, SIZE, at(time_s), at(time_s) + 7)
+        seen = Observation(at(time_s), SIZE, (), self.detections)
+        changes = self.cycle.update(tracks, seen, at(time_s) + 7)
         self.told += changes
         return changes
 
@@ -69,6 +80,15 @@ def test_an_event_is_dated_back_to_the_first_sight() -> None:
     assert started.at_ns == at(0.3)
     assert started.event.started_ns == 0
     assert driver.ids == [7]  # the id carries the wall time of the start
+
+
+def test_an_event_is_dated_back_to_weak_sights_before_its_track() -> None:
+    driver = Driver()
+    driver.detections = (Detection(BOX, "person", 0.3),)
+    driver.feed(0.0)
+    driver.feed(0.1)
+    driver.see(0.2, 0.3, 0.4, 0.5, first_s=0.2)
+    assert [change.event.started_ns for change in driver.told] == [0]
 
 
 def test_a_track_with_low_scores_never_becomes_an_event() -> None:

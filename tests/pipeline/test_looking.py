@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,7 +37,9 @@ def looker(**regions: object) -> Looker:
 def plan_at(
     one: Looker, time_s: float, motion: Motion | None, *tracks: Track, size: Size = FULL_HD
 ) -> LookPlan:
-    return one.plan(nanoseconds(time_s), size, motion, tracks)
+    plan = one.plan(nanoseconds(time_s), size, motion, tracks)
+    one.note_concluded(has_cut=False)
+    return plan
 
 
 def test_the_first_frame_is_looked_at_whole() -> None:
@@ -62,6 +66,13 @@ def test_what_is_in_doubt_is_looked_at_though_nothing_moves(state: TrackState) -
     plan_at(one, 0.0, STILL)
     assert plan_at(one, 0.1, STILL, track(state)).regions
     assert not plan_at(one, 0.2, STILL, track(TrackState.CONFIRMED)).regions
+
+
+def test_a_track_that_hangs_on_a_weak_detection_is_looked_at_though_nothing_moves() -> None:
+    """A thing of low score where somebody has left once kept an event open to the next visit."""
+    one = looker()
+    plan_at(one, 0.0, STILL)
+    assert plan_at(one, 0.1, STILL, replace(track(TrackState.CONFIRMED), score=0.3)).regions
 
 
 def test_a_small_motion_in_a_large_frame_is_cropped() -> None:
@@ -110,6 +121,26 @@ def test_a_moving_track_is_cropped_where_it_is_expected() -> None:
     runner = track(TrackState.LOST, seen_s=0.0, speed_x=400.0)
     (region,) = plan_at(one, 0.5, STILL, runner).regions
     assert region.box.centre.x == pytest.approx(950 + 200, abs=2)
+
+
+def test_a_motion_on_somebody_brings_all_of_them_into_the_crop() -> None:
+    """A waving hand moves, its owner stands still; a crop of the hand would cut the person."""
+    one = looker()
+    plan_at(one, 0.0, STILL)
+    hand = Box(990, 560, 1010, 580)
+    (region,) = plan_at(one, 0.1, moving(hand), track(TrackState.CONFIRMED)).regions
+    assert region.box.intersection(Box(900, 500, 1000, 700)) == 100 * 200
+
+
+def test_nothing_is_cropped_before_the_first_conclusion_nor_after_a_cut() -> None:
+    one, motion = looker(), moving(Box(900, 500, 960, 600))
+    whole = (Region.whole(FULL_HD),)
+    assert one.plan(0, FULL_HD, STILL, ()).regions == whole
+    assert one.plan(nanoseconds(0.1), FULL_HD, motion, ()).regions == whole
+    one.note_concluded(has_cut=False)
+    assert one.plan(nanoseconds(0.2), FULL_HD, motion, ()).regions != whole
+    one.note_concluded(has_cut=True)
+    assert one.plan(nanoseconds(0.3), FULL_HD, motion, ()).regions == whole
 
 
 def test_a_scene_change_and_a_gate_that_is_off_mean_the_whole_frame() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from camera_app.pipeline.merging import is_cut, merge_regions
+from camera_app.pipeline.merging import is_cut, merge_regions, without_cut
 from camera_app.values import Box, Detection, Region, Size
 
 SIZE = Size(640, 480)
@@ -13,23 +13,20 @@ def person(box: Box, score: float) -> Detection:
     return Detection(box, "person", score)
 
 
-def test_a_whole_box_beats_a_better_scored_half() -> None:
-    whole, half = person(Box(250, 100, 400, 400), 0.6), person(Box(250, 100, 320, 400), 0.9)
-    assert merge_regions(SIZE, [(LEFT, [half]), (RIGHT, [whole])]) == (whole,)
+def test_a_piece_that_a_crop_has_cut_off_is_left_out() -> None:
+    whole, piece = person(Box(20, 100, 100, 400), 0.6), person(Box(250, 100, 320, 400), 0.9)
+    assert without_cut(SIZE, (LEFT, [piece, whole])) == [whole]
 
 
-def test_a_cut_box_stays_when_nobody_knows_better() -> None:
-    half = person(Box(250, 100, 320, 400), 0.9)
-    assert merge_regions(SIZE, [(LEFT, [half]), (RIGHT, [])]) == (half,)
+def test_what_two_crops_show_is_one_object() -> None:
+    one, same = person(Box(250, 100, 310, 300), 0.6), person(Box(252, 100, 312, 302), 0.9)
+    assert merge_regions([[one], [same]]) == (same,)
 
 
 def test_two_classes_in_one_place_are_two_objects() -> None:
     box = Box(250, 100, 300, 200)
     bag = Detection(box, "backpack", 0.5)
-    assert set(merge_regions(SIZE, [(LEFT, [person(box, 0.9)]), (RIGHT, [bag])])) == {
-        person(box, 0.9),
-        bag,
-    }
+    assert merge_regions([[person(box, 0.9)], [bag]]) == (person(box, 0.9), bag)
 
 
 def test_the_edge_of_the_frame_cuts_nobody() -> None:
