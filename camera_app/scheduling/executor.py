@@ -89,10 +89,13 @@ class CpuSeats:
         self._packs = dict(packs)
         self._load = load
         self.seats = seats or min(os.cpu_count() or 1, MOST_SEATS_BY_DEFAULT)
-        self._changed = threading.Condition()  # guards _waiting, _closed, _stats
+        self._changed = threading.Condition()  # guards every field below but _threads
         self._waiting: deque[tuple[Demand, Answer]] = deque()
         self._closed = False
-        self._stats = SeatStats()
+        self._looks = 0
+        self._failed = 0
+        self._invoke_cpu_ns = 0
+        self._look_ns = 0
         self._threads: list[threading.Thread] = []  # owned by the caller of start and stop
 
     def start(self) -> None:
@@ -147,7 +150,7 @@ class CpuSeats:
     def stats(self) -> SeatStats:
         """What has been done so far."""
         with self._changed:
-            return self._stats
+            return SeatStats(self._looks, self._failed, self._invoke_cpu_ns, self._look_ns)
 
     def _serve(self, networks: Mapping[str, Network]) -> None:
         while (job := self._next()) is not None:
@@ -157,12 +160,12 @@ class CpuSeats:
             try:
                 answer.set_result(self._look(networks[demand.model], demand))
             except CameraAppError as error:
-                self._count(SeatStats(failed=1))
+                self._count_failure()
                 answer.set_exception(error)
             except Exception as error:
                 # The safety net of the seat: a bug met in one region must not take the seat away.
                 _log.exception("a network failed in a way nobody foresaw")
-                self._count(SeatStats(failed=1))
+                self._count_failure()
                 failure = DeviceError(f"the network failed: {error}", where=demand.model)
                 failure.__cause__ = error
                 answer.set_exception(failure)
@@ -174,18 +177,16 @@ class CpuSeats:
         outputs = network.invoke(prepared)
         invoke_cpu_ns = time.thread_time_ns() - before_ns
         detections = network.decode(outputs, prepared, min_score=demand.min_score)
-        self._count(SeatStats(1, 0, invoke_cpu_ns, time.perf_counter_ns() - began_ns))
+        look_ns = time.perf_counter_ns() - began_ns
+        with self._changed:
+            self._looks += 1
+            self._invoke_cpu_ns += invoke_cpu_ns
+            self._look_ns += look_ns
         return detections
 
-    def _count(self, done: SeatStats) -> None:
+    def _count_failure(self) -> None:
         with self._changed:
-            so_far = self._stats
-            self._stats = SeatStats(
-                so_far.looks + done.looks,
-                so_far.failed + done.failed,
-                so_far.invoke_cpu_ns + done.invoke_cpu_ns,
-                so_far.look_ns + done.look_ns,
-            )
+            self._failed += 1
 
     def _next(self) -> tuple[Demand, Answer] | None:
         with self._changed:
