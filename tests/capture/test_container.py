@@ -113,14 +113,16 @@ def frame_of(pixel_format: str, *, size: tuple[int, int] = (38, 26)) -> av.Video
     return av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=pixel_format)
 
 
-@pytest.mark.parametrize(
-    "pixel_format",
-    ["yuv420p", "yuvj420p", "yuvj422p", "yuv444p", "nv12", "yuyv422", "yuv420p10le", "rgb24"],
-)
-@pytest.mark.parametrize("size", [(38, 26), (37, 25)])
+FORMATS = ("yuv420p", "yuvj420p", "yuvj422p", "yuv444p", "nv12", "yuyv422", "yuv420p10le", "rgb24")
+# FFmpeg itself defines no last column of an odd picture in these, and so no true value.
+EVEN_ONLY = ("yuyv422", "yuv420p10le")
+CASES = [(one, (38, 26)) for one in FORMATS] + [
+    (one, (37, 25)) for one in FORMATS if one not in EVEN_ONLY
+]
+
+
+@pytest.mark.parametrize(("pixel_format", "size"), CASES)
 def test_whatever_the_pixel_format_luma_is_luma(pixel_format: str, size: tuple[int, int]) -> None:
-    if pixel_format in {"yuyv422", "yuv420p10le"} and size[0] % 2:
-        pytest.skip("FFmpeg has no defined last column there, and so no true value to compare with")
     picture = picture_of(frame_of(pixel_format, size=size))
     is_full = pixel_format.startswith("yuvj")
     grey = ramp(*size).astype(float)

@@ -10,11 +10,14 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
-from camera_app.config import CameraSettings, MaskSettings, MotionSettings
+from camera_app.config import CameraSettings, MaskSettings, MotionSettings, RegionSettings
 from camera_app.errors import SourceError, StoreError
 from camera_app.models import find_pack
 from camera_app.replay import ReplayRequest, ReplaySummary, run_replay
@@ -156,3 +159,54 @@ def test_an_earlier_replay_in_the_folder_is_replaced(shared: Path, tmp_path: Pat
     assert first.events_sha256 == second.events_sha256
     assert len(events_of(tmp_path)) == 1
     assert (tmp_path / "mine.txt").exists()
+
+
+def write_far_scene(shared: Path, path: Path) -> None:
+    """Put the people of a clip, a quarter of their size, into a large grey picture."""
+    with av.open(str(shared / "clips" / "one_by_one_person.mp4")) as source:
+        frames = [frame for _, frame in zip(range(260), source.decode(video=0), strict=False)]
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("libx264", rate=10)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
+        for number, frame in enumerate(frames):
+            canvas = np.full((1080, 1920, 3), 128, np.uint8)
+            small = frame.reformat(width=192, height=108, format="bgr24").to_ndarray()
+            canvas[600:708, 1200:1392] = small
+            picture = av.VideoFrame.from_ndarray(canvas, format="bgr24")
+            picture.pts, picture.time_base = number, Fraction(1, 10)
+            film.mux(stream.encode(picture))
+        film.mux(stream.encode())
+
+
+def test_crops_let_a_small_network_see_somebody_far_away(shared: Path, tmp_path: Path) -> None:
+    """A person of 80 pixels in a picture of 1080 is 11 pixels high to a network of 256."""
+    clip = tmp_path / "far.mp4"
+    write_far_scene(shared, clip)
+    whole = SETTINGS.model_copy(update={"regions": RegionSettings(mode="whole")})
+    assert replay(clip, settings=whole).events == 0
+    assert replay(clip).events == 2  # the first visit, and the second, which the clip cuts short
+
+
+def frames_in(clip: Path) -> int:
+    with av.open(str(clip)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def test_a_clip_whose_resolution_changes_half_way_is_played_to_its_end(
+    shared: Path, tmp_path: Path
+) -> None:
+    """Two clips of different size, one after the other in one MPEG transport stream."""
+    parts = []
+    for name, size in (("help.mkv", "640x480"), ("eat.mkv", "320x240")):
+        part = tmp_path / f"{size}.ts"
+        source = shared / "clips" / "signers" / name
+        words = ["ffmpeg", "-v", "error", "-i", str(source), "-an", "-s", size, str(part)]
+        subprocess.run(words, check=True)
+        parts.append(part)
+    clip = tmp_path / "both.ts"
+    clip.write_bytes(b"".join(part.read_bytes() for part in parts))
+    summary = replay(clip, tmp_path / "out")
+    assert summary.frames == sum(frames_in(part) for part in parts) > 100
+    sizes = [changes[0]["frame_size"] for changes in events_of(tmp_path / "out").values()]
+    assert sizes == [[640, 480], [320, 240]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -288,14 +287,6 @@ def test_a_read_only_file_system_is_said_with_what_to_do(tmp_path: Path) -> None
     assert done.returncode == 1
     assert "Read-only file system" in done.stderr.decode()
     assert f"must be able to write to {tmp_path}" in done.stderr.decode()
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_folder_is_said_with_what_to_do(tmp_path: Path, clock: ManualClock) -> None:
-    tmp_path.chmod(0o555)
-    with pytest.raises(StoreError, match="must be able to write to"):
-        EventStore(tmp_path / "events.db", clock, RetentionSettings()).start()
-    tmp_path.chmod(0o755)
 
 
 def test_a_second_writer_on_the_same_database_is_refused(open_store: Opener) -> None:
