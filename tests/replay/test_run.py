@@ -207,6 +207,6 @@ def test_a_clip_whose_resolution_changes_half_way_is_played_to_its_end(
     clip = tmp_path / "both.ts"
     clip.write_bytes(b"".join(part.read_bytes() for part in parts))
     summary = replay(clip, tmp_path / "out")
-    assert summary.frames == sum(frames_in(part) for part in parts) > 100
+    assert summary.frames == frames_in(clip) > 100
     sizes = [changes[0]["frame_size"] for changes in events_of(tmp_path / "out").values()]
     assert sizes == [[640, 480], [320, 240]]
