@@ -30,6 +30,7 @@ from typing import Self
 import av
 import paho.mqtt.client as paho
 import psutil
+from av.video.frame import PictureType
 from paho.mqtt.enums import CallbackAPIVersion
 
 CAMERA_APP = Path(sys.executable).parent / "camera-app"
@@ -212,6 +213,8 @@ def write_still(path: Path, *, seconds: int) -> None:
         stream = film.add_stream("libx264", rate=STILL_FPS)
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"
+        stream.options = {"crf": "23"}  # without it a still scene is filled up to a bit rate
+        picture.pict_type = PictureType.NONE  # the source's says: a key frame, each of them
         for number in range(seconds * STILL_FPS):
             picture.pts, picture.time_base = number, Fraction(1, STILL_FPS)
             film.mux(stream.encode(picture))
