@@ -1,7 +1,8 @@
 """Builds the camera from its configuration, starts it, stops it: the only file that knows all.
 
-Parts are started from the disk upward (store, publisher, networks, cameras), so that an event
-finds its way the moment the first frame comes, and stopped in reverse.
+Sources are started first: their children take longest to bring a picture, and nobody needs to wait
+for that. The other parts follow from the disk upward (store, publisher, networks, cameras), so that
+an event finds its way the moment the first frame is looked at. They are stopped in reverse.
 """
 
 from __future__ import annotations
@@ -40,6 +41,14 @@ FAREWELL_S = 2.0  # how long a stopping service waits for the broker's last ackn
 
 
 @dataclass(frozen=True, slots=True)
+class _Input:
+    """Where one camera's frames come from, and where the newest of them lies."""
+
+    source: LiveSource
+    frames: LatestBox[Frame]
+
+
+@dataclass(frozen=True, slots=True)
 class _Camera:
     """The parts of one camera."""
 
@@ -60,6 +69,7 @@ class App:
         self._config = config
         self._clock = clock or SystemClock()
         self._stack = ExitStack()  # owned by the caller of start and stop, as is all below
+        self._inputs: dict[str, _Input] = {}
         self._cameras: dict[str, _Camera] = {}
         self._began_ns = 0
         self._store: EventStore | None = None
@@ -105,6 +115,8 @@ class App:
             name: find_pack(camera.model or config.inference.model)
             for name, camera in wanted.items()
         }
+        for name, settings in wanted.items():
+            self._inputs[name] = self._started_input(name, settings, stack)
         database = config.data.folder / DATABASE_NAME
         self._store = EventStore(database, self._clock, config.retention)
         board = StateBoard()
@@ -138,6 +150,12 @@ class App:
             _log.warning("ending %d events that the last run left open", len(changes))
             store.commit(changes)
 
+    def _started_input(self, name: str, settings: CameraSettings, stack: ExitStack) -> _Input:
+        frames: LatestBox[Frame] = LatestBox()
+        source = LiveSource(name, settings, self._clock, frames)
+        _begin(source, stack)
+        return _Input(source, frames)
+
     def _add_camera(
         self,
         name: str,
@@ -148,7 +166,7 @@ class App:
     ) -> None:
         assert self._store is not None
         assert self._seats is not None
-        frames: LatestBox[Frame] = LatestBox()
+        feed = self._inputs[name]
         folder = SnapshotFolder(self._config.data.folder / "snapshots" / name, settings.snapshots)
         keeper = SnapshotKeeper(folder.folder, settings.snapshots)
         places = places_of(settings, pack.labels)
@@ -157,7 +175,7 @@ class App:
         telling.tell_counts(())
         worker = CameraWorker(
             CameraWatch(name, settings, pack.input.size, _new_event_id),
-            frames,
+            feed.frames,
             self._seats,
             model=pack.name,
             min_score=settings.tracking.min_score,
@@ -165,10 +183,8 @@ class App:
             commit=self._store.commit,
             concluded=telling,
         )
-        source = LiveSource(name, settings, self._clock, frames)
-        self._cameras[name] = _Camera(source, worker, folder)
+        self._cameras[name] = _Camera(feed.source, worker, folder)
         _begin(worker, stack)
-        _begin(source, stack)
 
     def _heartbeat(self, board: StateBoard) -> Heartbeat:
         return Heartbeat(
