@@ -135,6 +135,7 @@ def run_replay(
         ModelError: The model cannot be loaded.
         StoreError: The folder cannot be written.
     """
+    _require_readable(request.clips)
     hooks = hooks or ReplayHooks()
     began_s = time.perf_counter()
     totals = _Totals()
@@ -166,6 +167,13 @@ def run_replay(
         invoke_cpu_s=seconds(seats.stats.invoke_cpu_ns),
         warnings=tuple(totals.warnings),
     )
+
+
+def _require_readable(clips: Sequence[Path]) -> None:
+    """Refuse a clip that cannot be opened before anything is done, or an old replay removed."""
+    for clip in clips:
+        with closing(ClipReader(clip)) as reader:
+            reader.open()
 
 
 def _started_store(files: ReplayFiles, stack: ExitStack) -> EventStore:

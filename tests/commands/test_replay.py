@@ -65,7 +65,7 @@ def test_a_configuration_decides_what_becomes_an_event(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        pytest.param(["absent.mp4"], "absent.mp4", marks=pytest.mark.shared),
+        (["absent.mp4"], "absent.mp4"),
         (["x.mp4", "--annotate"], "--out"),
         (["x.mp4", "--model", "yolox_nano_persom_256"], "yolox_nano_person_256"),
         (["x.mp4", "--config", "absent.toml"], "absent.toml"),

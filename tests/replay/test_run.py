@@ -182,6 +182,14 @@ def test_a_clip_that_is_none_says_so(tmp_path: Path) -> None:
         replay(tmp_path / "absent.mp4")
 
 
+def test_a_clip_that_is_none_leaves_an_earlier_replay_alone(shared: Path, tmp_path: Path) -> None:
+    replay(shared / "clips" / "signers" / "help.mkv", tmp_path)
+    before = (tmp_path / "events.jsonl").read_text()
+    with pytest.raises(SourceError):
+        replay(tmp_path / "absent.mp4", tmp_path)
+    assert (tmp_path / "events.jsonl").read_text() == before
+
+
 def test_a_folder_that_cannot_be_written_says_so(shared: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match="--out"):
