@@ -30,6 +30,7 @@ LOOK_LIMIT_S = 5.0  # a network that takes longer on a CPU is as good as hung
 BLIND_AFTER_S = 10.0  # without a frame for so long, what was seen cannot be called there any more
 LATENCIES_KEPT = 500
 RATE_SPAN_S = 10.0
+FRAMES_A_REPORT = 5  # figures are put together this often, and whenever no frame comes
 
 
 class Concluded(Protocol):
@@ -128,7 +129,8 @@ class CameraWorker(Worker):
             self._taken += 1
             self._last_frame_ns = frame.captured_ns
             self._follow(frame)
-        self._stats = self._current_stats()
+        if frame is None or self._taken % FRAMES_A_REPORT == 0:
+            self._stats = self._current_stats()
 
     def closed(self) -> None:
         """End what is open: nobody watches from here on."""
