@@ -116,7 +116,9 @@ def frame_of(pixel_format: str, *, size: tuple[int, int] = (38, 26)) -> av.Video
 FORMATS = ("yuv420p", "yuvj420p", "yuvj422p", "yuv444p", "nv12", "yuyv422", "yuv420p10le", "rgb24")
 # FFmpeg itself defines no last column of an odd picture in these, and so no true value.
 EVEN_ONLY = ("yuyv422", "yuv420p10le")
-CASES = [(one, (38, 26)) for one in FORMATS] + [
+# And it writes past the rows when it makes ten bits of a width that is no multiple of 16: now and
+# then the picture to be read is itself wrong.
+CASES = [(one, (48 if one == "yuv420p10le" else 38, 26)) for one in FORMATS] + [
     (one, (37, 25)) for one in FORMATS if one not in EVEN_ONLY
 ]
 
