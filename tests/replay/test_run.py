@@ -6,10 +6,7 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,6 +20,7 @@ from camera_app.models import find_pack
 from camera_app.replay import ReplayRequest, ReplaySummary, run_replay
 from camera_app.store import EventFilter, EventQueries
 from tests.conftest import SHARED
+from tools.bench.determinism import busy_cores
 
 MODEL = "yolox_nano_person_256"
 SETTINGS = CameraSettings(source="replay")
@@ -126,19 +124,6 @@ def far_scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clip = tmp_path_factory.mktemp("far") / "far.mp4"
     write_far_scene(SHARED, clip)
     return clip
-
-
-@contextmanager
-def busy_cores(count: int) -> Iterator[None]:
-    """Keep cores busy with something else."""
-    loop = [sys.executable, "-c", "while True: pass"]
-    burners = [subprocess.Popen(loop) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for burner in burners:
-            burner.kill()
-            burner.wait()
 
 
 def test_the_same_clip_gives_the_same_events_idle_busy_and_with_other_seats(
