@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from camera_app.errors import CameraAppError
-from tools.workshop import __doc__ as DESCRIPTION
+import tools.workshop
 from tools.workshop.steps import STEPS
 
 EXIT_CODES = "exit codes: 0 done, 1 done but something is wrong with it, 2 refused, 130 stopped"
@@ -29,7 +29,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m tools.workshop", description=DESCRIPTION, epilog=EXIT_CODES
+        prog="python -m tools.workshop", description=tools.workshop.__doc__, epilog=EXIT_CODES
     )
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
     for name in STEPS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 import importlib.metadata
 import json
@@ -102,7 +102,7 @@ class RunFolder:
             "figures": _plain(figures or {}),
             "versions": versions(),
             "revision": revision(),
-            "ended": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "ended": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         }
         path = self.path / f"{step}.json"
         write_text(path, json.dumps(document, indent=1) + "\n")
