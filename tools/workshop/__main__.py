@@ -7,8 +7,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from camera_app.errors import CameraAppError
 import tools.workshop
+from camera_app.errors import CameraAppError
 from tools.workshop.steps import STEPS
 
 EXIT_CODES = "exit codes: 0 done, 1 done but something is wrong with it, 2 refused, 130 stopped"
