@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import io
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,6 +26,10 @@ from camera_app.values import Size
 MANIFEST = "manifest.toml"
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
+FilePath = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")
+]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Pixel = Annotated[int, Field(ge=0, le=255)]
@@ -269,16 +274,23 @@ class Weights(Table):
     """
 
     file: FileName
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Sha256
     size_bytes: Annotated[int, Field(ge=1)]
     url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
 
 
 class Licence(Table):
-    """Under what terms the weights may be used."""
+    """Under what terms the weights may be used.
+
+    Attributes:
+        name: Of the licence, and where it is stated.
+        allows_shipping: Whether the weights may be passed on.
+        file: Its text in the pack; empty if it is not there.
+    """
 
     name: str
     allows_shipping: bool
+    file: FileName | Literal[""] = ""
 
 
 class Card(Table):
@@ -297,25 +309,74 @@ class Card(Table):
     measured: dict[str, str] = {}
 
 
+class Training(Table):
+    """How the weights came to be, for networks that were trained with this project's tools.
+
+    Attributes:
+        data: Data sets, with their licences.
+        teacher: Pack that it was distilled from; empty if there was none.
+        repeat: Command that makes the weights again.
+        revision: Commit of the tools that made them.
+    """
+
+    data: tuple[str, ...] = ()
+    teacher: str = ""
+    repeat: str = ""
+    revision: str = ""
+
+
+class KnownAnswersTable(Table):
+    """Where the known answers stand: what the network says to inputs that are known.
+
+    Attributes:
+        file: JSON in the pack.
+    """
+
+    file: FileName
+
+
 class Manifest(Table):
-    """The whole of `manifest.toml`."""
+    """The whole of `manifest.toml`.
+
+    Attributes:
+        weights: The file for the CPU.
+        edgetpu: Its twin for the Edge TPU: the same network, compiled. What `tensors` declares
+            holds for both files.
+        known_answers: What the network must say, and where it stands.
+        files: SHA-256 of every other file of the pack, by its path in the folder; the manifest,
+            its signature and the weights are not among them.
+    """
 
     schema_: Annotated[Literal[1], Field(alias="schema")]
     name: FileName
     task: Task
     labels: tuple[str, ...] | FileName = ()
     weights: Weights
+    edgetpu: Weights | None = None
     input: InputGeometry
     decode: Annotated[Decode, Field(discriminator="family")]
     tensors: Tensors = Tensors()
     licence: Licence
     card: Card
+    training: Training | None = None
+    known_answers: KnownAnswersTable | None = None
+    files: dict[FilePath, Sha256] = {}
 
     @model_validator(mode="after")
     def _task_fits_family(self) -> Manifest:
         expected = _TASK_OF_DECODE.get(type(self.decode))
         if expected is not None and self.task is not expected:
             raise ValueError(f"family {self.decode.family} is for task {expected.value!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _twins_share_tensors(self) -> Manifest:
+        if self.edgetpu is None:
+            return self
+        if not (self.tensors.inputs and self.tensors.outputs):
+            raise ValueError("a pack with [edgetpu] declares its [tensors], which hold for both")
+        if self.edgetpu.file == self.weights.file:
+            raise ValueError("weights and edgetpu need files of different names")
         return self
 
 
@@ -347,6 +408,9 @@ class ModelPack:
         tensors: The file's signature as declared; may be empty.
         licence: Terms.
         card: What a person should know.
+        edgetpu: As `weights`, of the twin for the Edge TPU; None if there is none.
+        training: How the weights came to be; None if that is not known.
+        files: SHA-256 of the pack's other files, by their path in the folder.
         digest: SHA-256 of all that decides what the network says: manifest, side files, weights.
         weights_path: The weights where the owner pointed at them; None: to be located.
     """
@@ -363,6 +427,9 @@ class ModelPack:
     licence: Licence
     card: Card
     digest: str
+    edgetpu: Weights | None = None
+    training: Training | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
     weights_path: Path | None = None
 
     @property
@@ -373,6 +440,16 @@ class ModelPack:
     def sha256(self) -> str:
         """The SHA-256 that the weights must have, in hexadecimal."""
         return self.weights.sha256
+
+    @property
+    def twin(self) -> ModelPack | None:
+        """The same pack with the Edge TPU's file for weights; None if it has none.
+
+        It is located, fetched and verified like any pack.
+        """
+        if self.edgetpu is None:
+            return None
+        return replace(self, weights=self.edgetpu, edgetpu=None, weights_path=None)
 
 
 def read_pack(folder: Path) -> ModelPack:
@@ -399,6 +476,9 @@ def read_pack(folder: Path) -> ModelPack:
         tensors=manifest.tensors,
         licence=manifest.licence,
         card=manifest.card,
+        edgetpu=manifest.edgetpu,
+        training=manifest.training,
+        files=manifest.files,
         digest=_digest(content, labels_content, anchors_content, manifest.weights.sha256.encode()),
     )
 

@@ -141,3 +141,50 @@ def test_the_digest_changes_with_all_that_decides_what_the_network_says(tmp_path
     other_pad = read_pack(write(tmp_path, text.replace("114", "115"))).digest
     other_weights = read_pack(write(tmp_path, text.replace("aaaa", "bbbb"))).digest
     assert len({first, other_labels, other_pad, other_weights}) == 4
+
+
+TWIN = """
+[edgetpu]
+file = "little_edgetpu.tflite"
+sha256 = "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+size_bytes = 1200
+url = "https://example.org/little_edgetpu.tflite"
+
+[tensors]
+inputs = [{ name = "in", shape = [1, 64, 96, 3], dtype = "uint8" }]
+outputs = [{ name = "out", shape = [1, 120, 7], dtype = "uint8" }]
+"""
+
+
+def test_a_twin_is_the_same_pack_with_other_weights(tmp_path: Path) -> None:
+    pack = read_pack(write(tmp_path, GOOD + TWIN))
+    twin = pack.twin
+    assert twin is not None
+    assert (twin.sha256, twin.weights.size_bytes) == ("c" * 64, 1200)
+    assert (twin.name, twin.tensors, twin.input) == (pack.name, pack.tensors, pack.input)
+    assert twin.twin is None
+
+
+def test_a_pack_without_edge_tpu_file_has_no_twin(tmp_path: Path) -> None:
+    assert read_pack(write(tmp_path, GOOD)).twin is None
+
+
+@pytest.mark.parametrize(
+    ("twin", "said"),
+    [
+        (TWIN[: TWIN.index("[tensors]")], "with [edgetpu] declares its [tensors]"),
+        (TWIN.replace("little_edgetpu.tflite", "little.tflite"), "files of different names"),
+        (TWIN.replace("1200", "0"), "edgetpu.size_bytes"),
+    ],
+)
+def test_a_twin_that_is_none_is_refused(tmp_path: Path, twin: str, said: str) -> None:
+    with pytest.raises(PackRejected) as refused:
+        read_pack(write(tmp_path, GOOD + twin))
+    assert said in str(refused.value)
+
+
+def test_how_weights_were_trained_is_kept(tmp_path: Path) -> None:
+    training = '[training]\ndata = ["pictures (CC-BY-4.0)"]\nrepeat = "make it"\n'
+    found = read_pack(write(tmp_path, GOOD + training)).training
+    assert found is not None
+    assert (found.data, found.repeat, found.teacher) == (("pictures (CC-BY-4.0)",), "make it", "")
