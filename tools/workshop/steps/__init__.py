@@ -3,4 +3,4 @@
 A step has `configure(subparsers)` and `run(arguments) -> int`, as the camera's own commands do.
 """
 
-STEPS: tuple[str, ...] = ()
+STEPS: tuple[str, ...] = ("prepare",)
