@@ -14,9 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from camera_app.models import ModelPack, catalogue_folder, find_pack, read_pack
+from camera_app.models import (
+    TRUSTED_VARIABLE,
+    ModelPack,
+    PrivateKey,
+    catalogue_folder,
+    find_pack,
+    read_pack,
+)
 
 MakePack = Callable[..., ModelPack]
+# Signs the packs that tests make; trusted in every test.
+TEST_KEY = PrivateKey(bytes(32))
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("CAMERA_APP_SHARED", REPOSITORY.parent / "shared"))
 
@@ -44,6 +53,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("CAMERA_APP_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("CAMERA_APP_MODEL_PATH", str(SHARED / "models"))
+    monkeypatch.setenv(TRUSTED_VARIABLE, TEST_KEY.public)
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +94,25 @@ def make_pack(tmp_path: Path) -> MakePack:
             text = text.replace(old, new)
         manifest.write_text(text)
         (folder / model.weights.file).write_bytes(weights)
+        sign_as_it_stands(folder)
         return read_pack(folder)
 
     return make
+
+
+def sign_as_it_stands(folder: Path) -> None:
+    """Sign a manifest whatever it says: a test may want a signed one that is wrong."""
+    manifest = (folder / "manifest.toml").read_bytes()
+    (folder / "manifest.sig").write_bytes(TEST_KEY.sign(manifest))
+
+
+@pytest.fixture
+def signing_key() -> PrivateKey:
+    """The key whose signatures count in every test."""
+    return TEST_KEY
+
+
+@pytest.fixture
+def sign_manifest() -> Callable[[Path], None]:
+    """Sign the manifest in a folder, whatever it says."""
+    return sign_as_it_stands

@@ -2,7 +2,9 @@
 
 The manifest is TOML beside the weights (or in the catalogue, without them). Everything that
 tells one network of a known family from another stands in it, so that a new model of such a
-family needs a manifest and no code. Finding, hashing and downloading weights is not done here.
+family needs a manifest and no code. It is signed, and has the hashes of all other files: nothing
+of a pack is used before they were checked. Finding, hashing and downloading weights is not done
+here.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -21,14 +23,15 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from camera_app.errors import PackRejected
+from camera_app.models.known_answers import KnownAnswers, parse_known_answers
+from camera_app.models.signature import check_signature, trusted_keys
 from camera_app.values import Size
 
 MANIFEST = "manifest.toml"
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
-FilePath = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")
-]
+FILE_PATH_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$"
+FilePath = Annotated[str, Field(pattern=FILE_PATH_PATTERN)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -91,6 +94,7 @@ class InputGeometry(Table):
         pad: Byte that fills what a letterbox leaves free, before normalisation.
         normalise: What a byte means. A float input needs it; without it, a uint8 input gets
             bytes unchanged and an int8 input bytes minus 128.
+        layout: Channels last, as TensorFlow Lite has them, or first, as most ONNX files do.
     """
 
     width: Side
@@ -99,6 +103,14 @@ class InputGeometry(Table):
     colour: Colour = Colour.RGB
     pad: Pixel = 0
     normalise: Normalisation | None = None
+    layout: Literal["nhwc", "nchw"] = "nhwc"
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """The shape of the input tensor."""
+        if self.layout == "nchw":
+            return (1, self.colour.channels, self.height, self.width)
+        return (1, self.height, self.width, self.colour.channels)
 
     @property
     def size(self) -> Size:
@@ -264,19 +276,47 @@ class Tensors(Table):
 
 
 class Weights(Table):
-    """The file with the network.
+    """A file with the network.
 
     Attributes:
         file: Its name.
-        sha256: What it must hash to.
-        size_bytes: How long it is.
+        sha256: What it must hash to; empty only for what is `unpinned`.
+        size_bytes: How long it is; 0 where that is not known.
+        limit_bytes: A download is broken off beyond it; for a file of unknown length.
         url: Where it can be downloaded unmodified; empty if nowhere.
+        unpinned: Its hash is not known for sure. It is downloaded only if the owner takes it as it
+            comes, and its hash is recorded then and checked ever after.
     """
 
     file: FileName
-    sha256: Sha256
-    size_bytes: Annotated[int, Field(ge=1)]
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    size_bytes: Annotated[int, Field(ge=1)] = 0
+    limit_bytes: Annotated[int, Field(ge=1)] = 0
     url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    unpinned: bool = False
+
+    @property
+    def most_bytes(self) -> int:
+        """The length that a download must not exceed."""
+        return self.size_bytes or self.limit_bytes
+
+    @model_validator(mode="after")
+    def _is_pinned_or_says_so(self) -> Weights:
+        if self.unpinned == bool(self.sha256):
+            raise ValueError(
+                "sha256 is left empty if, and only if, unpinned = true stands beside it"
+            )
+        if self.unpinned and not self.url:
+            raise ValueError("unpinned weights need a url: there is nothing else to know them by")
+        return self
+
+    @model_validator(mode="after")
+    def _is_bounded(self) -> Weights:
+        if bool(self.size_bytes) == bool(self.limit_bytes):
+            raise ValueError(
+                "either size_bytes is needed, or limit_bytes where the length is not known"
+            )
+        return self
 
 
 class Licence(Table):
@@ -341,7 +381,7 @@ class Manifest(Table):
     Attributes:
         weights: The file for the CPU.
         edgetpu: Its twin for the Edge TPU: the same network, compiled. What `tensors` declares
-            holds for both files.
+            holds for both files; an input or output whose names are not known is left out.
         known_answers: What the network must say, and where it stands.
         files: SHA-256 of every other file of the pack, by its path in the folder; the manifest,
             its signature and the weights are not among them.
@@ -373,7 +413,7 @@ class Manifest(Table):
     def _twins_share_tensors(self) -> Manifest:
         if self.edgetpu is None:
             return self
-        if not (self.tensors.inputs and self.tensors.outputs):
+        if not (self.tensors.inputs or self.tensors.outputs):
             raise ValueError("a pack with [edgetpu] declares its [tensors], which hold for both")
         if self.edgetpu.file == self.weights.file:
             raise ValueError("weights and edgetpu need files of different names")
@@ -395,24 +435,22 @@ _TASK_OF_DECODE: dict[type[Table], Task] = {
 class ModelPack:
     """One network, as its manifest describes it.
 
-    Attributes:
-        name: Of the pack.
-        folder: Where its manifest lies.
-        task: What the network is for.
-        weights: File name, hash, length and origin of the weights.
-        input: How a picture becomes the input tensor.
-        decode: The family and its parameters.
-        labels: Class names by index.
-        anchors: float32 (n, 4) as `centre y, centre x, height, width`, for families that keep
-            them in a file; else None.
-        tensors: The file's signature as declared; may be empty.
-        licence: Terms.
-        card: What a person should know.
-        edgetpu: As `weights`, of the twin for the Edge TPU; None if there is none.
-        training: How the weights came to be; None if that is not known.
-        files: SHA-256 of the pack's other files, by their path in the folder.
-        digest: SHA-256 of all that decides what the network says: manifest, side files, weights.
-        weights_path: The weights where the owner pointed at them; None: to be located.
+        Attributes:
+            name: Of the pack.
+            folder: Where its manifest lies.
+            task: What the network is for.
+            weights: File name, hash, length and origin of the weights.
+            input: How a picture becomes the input tensor.
+            decode: The family and its parameters.
+            labels: Class names by index.
+            anchors: float32 (n, 4) as `centre y, centre x, height, width`, for families that keep
+                them in a file; else None.
+            tensors: The file's signature as declared; may be empty.
+            licence: Terms.
+            card: What a person should know.
+            edgetpu: As `weights`, of the twin for the Edge TPU; None if there is none.
+            training: How the weights came to be; None if that is not known.
+    XX        weights_path: The weights where the owner pointed at them; None: to be located.
     """
 
     name: str
@@ -429,7 +467,9 @@ class ModelPack:
     digest: str
     edgetpu: Weights | None = None
     training: Training | None = None
+    known_answers: KnownAnswers | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    signed_by: str = ""
     weights_path: Path | None = None
 
     @property
@@ -452,18 +492,24 @@ class ModelPack:
         return replace(self, weights=self.edgetpu, edgetpu=None, weights_path=None)
 
 
-def read_pack(folder: Path) -> ModelPack:
-    """Read and check the manifest in a folder and the files that it names, save the weights.
+def read_pack(folder: Path, trusted: Iterable[str] = ()) -> ModelPack:
+    """Read and check all of a pack but its weights: signature, manifest, every file's hash.
+
+    Args:
+        folder: With the manifest.
+        trusted: Public keys whose signatures count besides those that always do.
 
     Raises:
-        PackRejected: A file is missing or says something wrong; every problem of the manifest
-            is named with its key.
+        PackRejected: A file is missing, was changed, or says something wrong, or nobody trusted
+            has signed the manifest; every problem of the manifest is named with its key.
     """
     path = folder / MANIFEST
     content = _read(path)
-    manifest = _parse(path, content)
-    labels, labels_content = _labels(folder, manifest)
-    anchors, anchors_content = _anchors(folder, manifest)
+    key = check_signature(folder, MANIFEST, content, trusted_keys(trusted))
+    manifest = parse_manifest(path, content)
+    side_files = _SideFiles(folder, manifest.files)
+    labels = _labels(side_files, manifest)
+    anchors = _anchors(side_files, manifest)
     return ModelPack(
         name=manifest.name,
         folder=folder,
@@ -478,12 +524,73 @@ def read_pack(folder: Path) -> ModelPack:
         card=manifest.card,
         edgetpu=manifest.edgetpu,
         training=manifest.training,
+        known_answers=_known_answers(side_files, manifest),
         files=manifest.files,
-        digest=_digest(content, labels_content, anchors_content, manifest.weights.sha256.encode()),
+        signed_by=key.name,
+        # The manifest has the hashes of all the rest.
+        digest=hashlib.sha256(content).hexdigest(),
     )
 
 
-def _parse(path: Path, content: bytes) -> Manifest:
+def read_side_file(pack: ModelPack, name: str) -> bytes:
+    """Return the content of one of a pack's files, its hash checked just now.
+
+    Raises:
+        PackRejected: The manifest does not list it, it is missing, or it was changed.
+    """
+    return _side_file(pack.folder, pack.files, name)
+
+
+class _SideFiles:
+    """The contents of all files that a manifest lists, checked."""
+
+    def __init__(self, folder: Path, hashes: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._contents = {name: _side_file(folder, hashes, name) for name in hashes}
+
+    def path(self, name: str) -> Path:
+        return self._folder / name
+
+    def content(self, name: str) -> bytes:
+        if name not in self._contents:
+            raise _unlisted(self._folder / name)
+        return self._contents[name]
+
+
+def _side_file(folder: Path, hashes: Mapping[str, str], name: str) -> bytes:
+    path = folder / name
+    if name not in hashes:
+        raise _unlisted(path)
+    content = _read(path)
+    found = hashlib.sha256(content).hexdigest()
+    if found != hashes[name]:
+        raise PackRejected(
+            f"this file was changed since the pack was signed: sha256 is {found}, "
+            f"expected {hashes[name]}",
+            where=str(path),
+            remedy="Get the pack anew; if the change is yours, sign it again: "
+            f"camera-app models sign {folder} --key FILE",
+        )
+    return content
+
+
+def _unlisted(path: Path) -> PackRejected:
+    return PackRejected(
+        f"the manifest names this file and does not list it under [files], so {_NOT_BOUND}",
+        where=str(path),
+        remedy=f"Sign the pack, that lists it: camera-app models sign {path.parent} --key FILE",
+    )
+
+
+_NOT_BOUND = "the signature says nothing about it"
+
+
+def parse_manifest(path: Path, content: bytes) -> Manifest:
+    """Check the content of a manifest, whoever signed it.
+
+    Raises:
+        PackRejected: Every problem is named with its key.
+    """
     try:
         document = tomllib.loads(content.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -515,31 +622,37 @@ def _problem(details: Any) -> str:
     return f"{key}: {message[0].lower()}{message[1:]}{got}"
 
 
-def _labels(folder: Path, manifest: Manifest) -> tuple[tuple[str, ...], bytes]:
+def _labels(side_files: _SideFiles, manifest: Manifest) -> tuple[str, ...]:
     if isinstance(manifest.labels, tuple):
-        return manifest.labels, b""
-    content = _read(folder / manifest.labels)
+        return manifest.labels
     try:
-        lines = content.decode("utf-8").splitlines()
+        lines = side_files.content(manifest.labels).decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
-        where = str(folder / manifest.labels)
+        where = str(side_files.path(manifest.labels))
         raise PackRejected(f"the labels are not UTF-8 text: {error}", where=where) from error
-    return tuple(line.strip() for line in lines if line.strip()), content
+    return tuple(line.strip() for line in lines if line.strip())
 
 
-def _anchors(folder: Path, manifest: Manifest) -> tuple[npt.NDArray[np.float32] | None, bytes]:
+def _anchors(side_files: _SideFiles, manifest: Manifest) -> npt.NDArray[np.float32] | None:
     if not isinstance(manifest.decode, SsdAnchorsDecode):
-        return None, b""
-    path = folder / manifest.decode.anchors
-    content = _read(path)
+        return None
+    where = str(side_files.path(manifest.decode.anchors))
+    content = side_files.content(manifest.decode.anchors)
     try:
         table = np.loadtxt(io.BytesIO(content), dtype=np.float32, delimiter=",", ndmin=2)
     except ValueError as error:
-        raise PackRejected(f"the anchors are not numbers: {error}", where=str(path)) from error
+        raise PackRejected(f"the anchors are not numbers: {error}", where=where) from error
     if table.shape[1] != 4 or not np.isfinite(table).all():
         message = f"anchors need 4 finite numbers a line, got {table.shape[1]}"
-        raise PackRejected(message, where=str(path))
-    return table, content
+        raise PackRejected(message, where=where)
+    return table
+
+
+def _known_answers(side_files: _SideFiles, manifest: Manifest) -> KnownAnswers | None:
+    if manifest.known_answers is None:
+        return None
+    name = manifest.known_answers.file
+    return parse_known_answers(side_files.content(name), where=str(side_files.path(name)))
 
 
 def _read(path: Path) -> bytes:
@@ -547,11 +660,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise PackRejected(f"cannot be read: {error.strerror or error}", where=str(path)) from error
-
-
-def _digest(*parts: bytes) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return digest.hexdigest()

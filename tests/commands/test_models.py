@@ -44,6 +44,7 @@ def test_a_pack_is_shown_with_licence_and_source(capsys: pytest.CaptureFixture[s
     assert record["licence"] == {
         "name": "Apache-2.0 (source repository)",
         "allows_shipping": True,
+        "file": "",
     }
     assert record["decode"]["family"] == "ulfg"
     assert len(record["digest"]) == 64

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from camera_app.errors import PackRejected
 from camera_app.models import Colour, Fit, Task, YoloxDecode, read_pack
 
+NOT_LISTED = {"manifest.toml", "manifest.sig", "little.tflite"}
 GOOD = """
 schema = 1
 name = "little"
@@ -40,13 +43,26 @@ source = "somebody/something:little.tflite@0"
 """
 
 
-def write(folder: Path, text: str) -> Path:
-    (folder / "manifest.toml").write_text(text)
-    return folder
+Write = Callable[[str], Path]
 
 
-def test_a_manifest_becomes_a_pack(tmp_path: Path) -> None:
-    pack = read_pack(write(tmp_path, GOOD))
+@pytest.fixture
+def write(tmp_path: Path, sign_manifest: Callable[[Path], None]) -> Write:
+    """Write a manifest, list the files that lie beside it, and sign it, whatever it says."""
+
+    def write_signed(text: str) -> Path:
+        names = sorted({path.name for path in tmp_path.iterdir() if path.is_file()} - NOT_LISTED)
+        hashes = {name: hashlib.sha256((tmp_path / name).read_bytes()) for name in names}
+        files = "".join(f'"{name}" = "{found.hexdigest()}"\n' for name, found in hashes.items())
+        (tmp_path / "manifest.toml").write_text(f"{text}\n[files]\n{files}")
+        sign_manifest(tmp_path)
+        return tmp_path
+
+    return write_signed
+
+
+def test_a_manifest_becomes_a_pack(write: Write) -> None:
+    pack = read_pack(write(GOOD))
     assert (pack.name, pack.task, pack.family) == ("little", Task.DETECTION, "yolox")
     assert pack.labels == ("person", "cat")
     assert (pack.input.size.width, pack.input.size.height) == (96, 64)
@@ -56,7 +72,7 @@ def test_a_manifest_becomes_a_pack(tmp_path: Path) -> None:
     assert pack.sha256 == "a" * 64
 
 
-def test_every_problem_of_a_manifest_is_named_with_its_key(tmp_path: Path) -> None:
+def test_every_problem_of_a_manifest_is_named_with_its_key(write: Write, tmp_path: Path) -> None:
     text = (
         GOOD.replace("width = 96", "width = 0")
         .replace('colour = "bgr"', 'color = "bgr"')
@@ -64,7 +80,7 @@ def test_every_problem_of_a_manifest_is_named_with_its_key(tmp_path: Path) -> No
         .replace('sha256 = "a', 'sha256 = "Z')
     )
     with pytest.raises(PackRejected) as refused:
-        read_pack(write(tmp_path, text))
+        read_pack(write(text))
     message = str(refused.value)
     assert str(tmp_path / "manifest.toml") in message
     assert "input.width: input should be greater than or equal to 1, got 0" in message
@@ -86,22 +102,33 @@ def test_every_problem_of_a_manifest_is_named_with_its_key(tmp_path: Path) -> No
         ("size_bytes = 1000", 'size_bytes = 1000\nurl = "file:///etc/passwd"', "weights.url"),
     ],
 )
-def test_a_wrong_manifest_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_a_wrong_manifest_is_refused(write: Write, old: str, new: str, said: str) -> None:
     assert old in GOOD
     with pytest.raises(PackRejected) as refused:
-        read_pack(write(tmp_path, GOOD.replace(old, new)))
+        read_pack(write(GOOD.replace(old, new)))
     assert said in str(refused.value)
 
 
-def test_labels_may_stand_in_a_file(tmp_path: Path) -> None:
+def test_labels_may_stand_in_a_file(write: Write, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("dog\n cat \n\n")
-    pack = read_pack(write(tmp_path, GOOD.replace('["person", "cat"]', '"labels.txt"')))
+    pack = read_pack(write(GOOD.replace('["person", "cat"]', '"labels.txt"')))
     assert pack.labels == ("dog", "cat")
 
 
-def test_a_missing_side_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_side_file_is_named(write: Write, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.txt"
+    labels.write_text("dog")
+    write(GOOD.replace('["person", "cat"]', '"labels.txt"'))
+    labels.unlink()
     with pytest.raises(PackRejected, match=r"labels\.txt: cannot be read: No such file"):
-        read_pack(write(tmp_path, GOOD.replace('["person", "cat"]', '"labels.txt"')))
+        read_pack(tmp_path)
+
+
+def test_a_file_that_the_signature_does_not_bind_is_never_read(write: Write) -> None:
+    folder = write(GOOD.replace('["person", "cat"]', '"labels.txt"'))
+    (folder / "labels.txt").write_text("dog\n")
+    with pytest.raises(PackRejected, match=r"labels\.txt: .* does not list it under \[files\]"):
+        read_pack(folder)
 
 
 def test_a_folder_without_manifest_is_refused(tmp_path: Path) -> None:
@@ -114,32 +141,34 @@ ANCHORS = GOOD.replace(
 )
 
 
-def test_anchors_are_read(tmp_path: Path) -> None:
+def test_anchors_are_read(write: Write, tmp_path: Path) -> None:
     (tmp_path / "anchors.csv").write_text("# y,x,h,w\n0.5,0.25,1,2\n0.1,0.2,0.3,0.4\n")
-    anchors = read_pack(write(tmp_path, ANCHORS)).anchors
+    anchors = read_pack(write(ANCHORS)).anchors
     assert anchors is not None
     expected = np.array([[0.5, 0.25, 1, 2], [0.1, 0.2, 0.3, 0.4]], np.float32)
     np.testing.assert_array_equal(anchors, expected)
 
 
 @pytest.mark.parametrize("text", ["0.5,0.25,1\n", "a,b,c,d\n", "0.1,0.2,nan,0.4\n"])
-def test_anchors_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
+def test_anchors_that_are_none_are_refused(write: Write, tmp_path: Path, text: str) -> None:
     (tmp_path / "anchors.csv").write_text(text)
     with pytest.raises(PackRejected, match="anchors"):
-        read_pack(write(tmp_path, ANCHORS))
+        read_pack(write(ANCHORS))
 
 
-def test_the_digest_changes_with_all_that_decides_what_the_network_says(tmp_path: Path) -> None:
+def test_the_digest_changes_with_all_that_decides_what_the_network_says(
+    write: Write, tmp_path: Path
+) -> None:
     text = GOOD.replace('["person", "cat"]', '"labels.txt"')
     labels = tmp_path / "labels.txt"
     labels.write_text("person\ncat\n")
-    first = read_pack(write(tmp_path, text)).digest
+    first = read_pack(write(text)).digest
     assert read_pack(tmp_path).digest == first
     labels.write_text("person\ndog\n")
-    other_labels = read_pack(tmp_path).digest
+    other_labels = read_pack(write(text)).digest
     labels.write_text("person\ncat\n")
-    other_pad = read_pack(write(tmp_path, text.replace("114", "115"))).digest
-    other_weights = read_pack(write(tmp_path, text.replace("aaaa", "bbbb"))).digest
+    other_pad = read_pack(write(text.replace("114", "115"))).digest
+    other_weights = read_pack(write(text.replace("aaaa", "bbbb"))).digest
     assert len({first, other_labels, other_pad, other_weights}) == 4
 
 
@@ -156,8 +185,8 @@ outputs = [{ name = "out", shape = [1, 120, 7], dtype = "uint8" }]
 """
 
 
-def test_a_twin_is_the_same_pack_with_other_weights(tmp_path: Path) -> None:
-    pack = read_pack(write(tmp_path, GOOD + TWIN))
+def test_a_twin_is_the_same_pack_with_other_weights(write: Write) -> None:
+    pack = read_pack(write(GOOD + TWIN))
     twin = pack.twin
     assert twin is not None
     assert (twin.sha256, twin.weights.size_bytes) == ("c" * 64, 1200)
@@ -165,8 +194,8 @@ def test_a_twin_is_the_same_pack_with_other_weights(tmp_path: Path) -> None:
     assert twin.twin is None
 
 
-def test_a_pack_without_edge_tpu_file_has_no_twin(tmp_path: Path) -> None:
-    assert read_pack(write(tmp_path, GOOD)).twin is None
+def test_a_pack_without_edge_tpu_file_has_no_twin(write: Write) -> None:
+    assert read_pack(write(GOOD)).twin is None
 
 
 @pytest.mark.parametrize(
@@ -177,14 +206,14 @@ def test_a_pack_without_edge_tpu_file_has_no_twin(tmp_path: Path) -> None:
         (TWIN.replace("1200", "0"), "edgetpu.size_bytes"),
     ],
 )
-def test_a_twin_that_is_none_is_refused(tmp_path: Path, twin: str, said: str) -> None:
+def test_a_twin_that_is_none_is_refused(write: Write, twin: str, said: str) -> None:
     with pytest.raises(PackRejected) as refused:
-        read_pack(write(tmp_path, GOOD + twin))
+        read_pack(write(GOOD + twin))
     assert said in str(refused.value)
 
 
-def test_how_weights_were_trained_is_kept(tmp_path: Path) -> None:
+def test_how_weights_were_trained_is_kept(write: Write) -> None:
     training = '[training]\ndata = ["pictures (CC-BY-4.0)"]\nrepeat = "make it"\n'
-    found = read_pack(write(tmp_path, GOOD + training)).training
+    found = read_pack(write(GOOD + training)).training
     assert found is not None
     assert (found.data, found.repeat, found.teacher) == (("pictures (CC-BY-4.0)",), "make it", "")

@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+imE7hO6GQ/Szg8y2CVEPdSYRl/Adu6wR03iQz7oIWIhmTzyRQ/HyNNflmVuLDzixn4tEV79yjYk7c46A8jPzAA==

@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+QVWCeq9NnknIvNIqfaCKv6QnTAr1V6JQiTlD34RQ5/FtMXq/mYB0jiYutF3ENjBpPmZoIyj2blfyQu/wE2pGAw==

@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+r7sbc0f868vKd3XC4iD1Y8fwCRVyh80/agMwrJ+9MOGuZOaqJyeYg2JakPFT+fBVWIxya1XgkWKdFbYQY8fLBg==

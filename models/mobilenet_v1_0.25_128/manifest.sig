@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+jVuBAx3GTlsIV7SdgjA3C6MwBL83Vf/Kg8/CR8dnTjjC/7bif+ajGRuZWsp3s3bL12LIHI100ohnZx0XyXHEAA==

@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+BfbaJCNkAMq1jyylN8g/GLGBbsJQLMjSmcdlw4PNHCA+LchaZsv11mbv8dc7TFqwYKUm3PCOB3llJWTbU4tbCw==

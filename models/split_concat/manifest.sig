@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+EsKgF9Wsq1HOD3JPFboE7vl+xcCpkG695vlpAL1D9SgmzaUi+OtvirZ5jlLbsxPmOw0gVYUtzYVhkuWvvr9uBQ==

@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+KQl5TLYm8fL+dLjgHqZhxhuBV2bhwAy/FAuNP6TrTWch0GDFc+RN+LFYFi16bbqpPPOC0bsktWdszFqgPTHwBw==

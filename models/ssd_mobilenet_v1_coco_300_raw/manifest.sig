@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+pS+wvZh4UUztTo0rLY3Mhlr2v7trPTJRX+E8s+IXDi1teph5Fz3i+GFEh6+9hRiiN04D9BZGy+9vFnaCAPnRDw==

@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+BLc5v3dTNlsPM10CJL+QQvxxKcVr9PRYYhhmsP5KaWYpaFbL/QcqlNEfZ8jO9DnloRuxdbYufDUf7jkDnRgTAQ==

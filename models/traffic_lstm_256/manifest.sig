@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+F8n6LYja/7bEmSNyha3nuhq9gS1Xz3YxnxXCNDKjfFUwZI1QbmsCsBHpyqci3eUkc9T6iOnDxpyTxBBHCbDFDA==

@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+Zux3xfO2VwymZNuk9muaajR/lXzcWMxAF5aGNx7rb9IxswrdEx1ufsZgmppRsAb7DS+yQgRNVzENnh+PnYAEDQ==

@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+OReSjknm590gDEfPgn1g4yFx88xzIo4yU/6gu/ykQiW9cr59ji7b9RaVmrYVWt6O8hBCU2/2MlI2m1SNdQwdAQ==

@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+/lxqki6b+jmtQJTuBRkggJP5d+RLKj8oVDSj7CeiyF5wKG5rb+6vIoJ42XZ1RjPxjT1R3a+yrosVjyXu3gZjCQ==
