@@ -13,7 +13,7 @@ from camera_app.models.catalog import (
     list_packs,
     locate_weights,
 )
-from camera_app.models.fetch import fetch
+from camera_app.models.fetch import Terms, fetch
 from camera_app.models.inspect import WeightsKind, kind_of, sha256_of, verify_weights
 from camera_app.models.known_answers import (
     INPUTS,
@@ -74,6 +74,7 @@ __all__ = [
     "SsdAnchorsDecode",
     "SsdPostprocessDecode",
     "Task",
+    "Terms",
     "TrustedKey",
     "UlfgDecode",
     "UnusedDecode",
