@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tools.workshop.errors import WorkshopError
-from tools.workshop.importers import coco, plain
+from tools.workshop.importers import coco, plain, voc, yolo
 from tools.workshop.importers.found import Found, FoundBox, FoundImage, Picture
 
 __all__ = ["FORMATS", "Found", "FoundBox", "FoundImage", "Picture", "read"]
@@ -25,7 +25,7 @@ class Importer(Protocol):
 
 
 # In the order in which `auto` asks them: pictures alone are what is left.
-_IMPORTERS: tuple[Importer, ...] = (coco, plain)
+_IMPORTERS: tuple[Importer, ...] = (coco, voc, yolo, plain)
 FORMATS = tuple(module.FORM for module in _IMPORTERS)
 
 
@@ -36,7 +36,7 @@ def read(source: Path, form: str = "auto") -> Found:
         WorkshopError: It is not there, holds nothing of the kind, or its labels cannot be read.
     """
     if not source.exists():
-        raise WorkshopError("is not there", where=str(source), remedy="Look at how it is written")
+        raise WorkshopError("is not there", where=str(source), remedy="Correct the path")
     for module in _IMPORTERS:
         if form == module.FORM or (form == "auto" and module.is_here(source)):
             return module.read(source)

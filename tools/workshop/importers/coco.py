@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tools.workshop.errors import WorkshopError
-from tools.workshop.importers.found import Found, FoundBox, FoundImage
+from tools.workshop.importers.found import SURE_DETECTOR, Found, FoundBox, FoundImage
 from tools.workshop.importers.pictures import PictureStore, split_of
 
 FORM = "coco"
@@ -23,9 +24,6 @@ UNLOOKED = frozenset({"none", "no", "missing", "unlabelled", "unlabeled"})
 
 # A detector's box without a score is still not a person's.
 SCORE_UNSAID = 0.5
-
-# However sure a detector is: 1.0 says that a person drew the box.
-SURE_DETECTOR = 0.999
 
 _KEYS = frozenset({"images", "annotations", "categories"})
 
@@ -79,15 +77,19 @@ def _has_keys(path: Path) -> bool:
 def _document(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes())
-        if not all(isinstance(document[key], list) for key in _KEYS):
-            raise TypeError("images, annotations and categories must be lists")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not all(_is_table(document[key]) for key in _KEYS):
+            raise TypeError("images, annotations and categories must be lists of objects")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise WorkshopError(
             f"is not in COCO form: {error}",
             where=str(path),
             remedy="Export the labels again, or give --format what they are in",
         ) from error
     return dict(document)
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(row, dict) for row in value)
 
 
 def _category_names(path: Path, document: dict[str, Any]) -> dict[int, str]:
@@ -106,11 +108,27 @@ def _images(
 ) -> Iterator[FoundImage]:
     store = _store(path, source)
     annotations = _by_image(document["annotations"])
-    split = split_of(path.relative_to(source).as_posix() if source.is_dir() else path.name)
+    split = _split_of_file(path, source)
+    ids = Counter(_id(record.get("id")) for record in document["images"])
     for record in document["images"]:
-        yield _image(record, annotations.pop(record.get("id"), []), names, store, split, source)
-    for image_id, orphans in annotations.items():
-        yield _orphan(image_id, len(orphans), path, source)
+        number = _id(record.get("id"))
+        image = _image(record, annotations.get(number, []), names, store, split, source)
+        if ids[number] > 1:  # whose boxes are they?
+            image = replace(image, flaws=(*image.flaws, f"image id {number} is used twice"))
+        yield image
+    for number in sorted(annotations.keys() - ids.keys()):
+        yield _orphan(number, len(annotations[number]), path, source)
+
+
+def _id(value: object) -> str:
+    """Return an id as text: some tools write numbers here and text there."""
+    return str(value)
+
+
+def _split_of_file(path: Path, source: Path) -> str | None:
+    """Return the split that a label file's name or folder speaks of: instances_val2017.json."""
+    folder = path.parent.relative_to(source) if source.is_dir() else Path()
+    return split_of(folder / path.stem.rpartition("_")[2])
 
 
 def _store(path: Path, source: Path) -> PictureStore:
@@ -120,10 +138,10 @@ def _store(path: Path, source: Path) -> PictureStore:
     return PictureStore.at(path.parent, root, root / "images", root / year, root / "images" / year)
 
 
-def _by_image(annotations: Iterable[Any]) -> dict[Any, list[dict[str, Any]]]:
-    grouped: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+def _by_image(annotations: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    grouped: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for annotation in annotations:
-        grouped[annotation.get("image_id")].append(annotation)
+        grouped[_id(annotation.get("image_id"))].append(annotation)
     return grouped
 
 
@@ -143,13 +161,13 @@ def _image(
         source=str(record.get("source") or source.stem),
         boxes=tuple(boxes),
         size=_size(record),
-        split=record.get("split") or split,
+        split=split_of(Path(str(record.get("split") or ""))) or split,
         not_looked_for=_not_looked_for(record, names.values()),
         flaws=tuple(flaws),
     )
 
 
-def _orphan(image_id: object, count: int, path: Path, source: Path) -> FoundImage:
+def _orphan(image_id: str, count: int, path: Path, source: Path) -> FoundImage:
     return FoundImage(
         name=f"image {image_id} of {path.name} ({count} annotations)",
         picture=None,
@@ -177,7 +195,7 @@ def _boxes(
     for annotation in annotations:
         try:
             boxes.append(_box(annotation, names))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             flaws.append(f"annotation {annotation.get('id')}: {error!r}")
     return boxes, flaws
 

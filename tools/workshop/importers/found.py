@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+# However sure a detector is: 1.0 says that a person drew the box.
+SURE_DETECTOR = 0.999
+
 
 class Picture(Protocol):
     """A picture file, wherever it lies."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from tools.workshop.errors import WorkshopError
 from tools.workshop.importers.found import Picture
@@ -74,21 +74,26 @@ class PictureStore:
 
     @classmethod
     def at(cls, *folders: Path) -> PictureStore:
-        """Open the folders, and each zip archive in the first of them."""
-        store = cls(folders)
-        for path in sorted(folders[0].glob("*.zip")):
-            store._add_archive(path)
+        """Look into the folders, and into each zip archive in them."""
+        store = cls(tuple(dict.fromkeys(folders)))
+        for folder in store.folders:
+            for path in sorted(folder.glob("*.zip")):
+                store._add_archive(path)
         return store
 
     def find(self, name: str) -> Picture | None:
         """Return the picture of this name; None where there is none, or outside the source."""
         if not is_inside(name):
             return None
+        name = name.replace("\\", "/")
         packed = self._packed.get(name)
         if packed is not None:
             return packed
         paths = (folder / name for folder in self.folders)
-        return next((FilePicture(path) for path in paths if path.is_file()), None)
+        try:
+            return next((FilePicture(path) for path in paths if path.is_file()), None)
+        except OSError:  # too long a name, or a folder that nobody may look into
+            return None
 
     def _add_archive(self, path: Path) -> None:
         try:
@@ -123,12 +128,11 @@ def pictures_below(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def split_of(name: str) -> str | None:
-    """Return the split that a folder's or file's name speaks of, if it does."""
-    for word in reversed(PurePosixPath(name.lower()).parts):
-        stem = word.split(".")[0].rstrip("0123456789_-")
+def split_of(folder: PurePath) -> str | None:
+    """Return the split that a folder's name speaks of, or one of those above it; years go along."""
+    for word in reversed(folder.parts):
         for split, words in _SPLIT_WORDS.items():
-            if stem in words or stem.rpartition("_")[2] in words:
+            if word.lower().rstrip("0123456789") in words:
                 return split
     return None
 

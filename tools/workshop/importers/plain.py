@@ -27,6 +27,6 @@ def _image(source: Path, path: Path) -> FoundImage:
         name=name,
         picture=FilePicture(path),
         source=source.name,
-        split=split_of(name),
+        split=split_of(path.relative_to(source).parent),
         has_labels=False,
     )

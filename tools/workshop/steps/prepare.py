@@ -95,7 +95,14 @@ def _configure_checks(parser: argparse.ArgumentParser) -> None:
         default=Wishes().near_bits,
         type=int,
         metavar="BITS",
-        help="of 256 that may differ in pictures that count as the same (default: %(default)s)",
+        help="of 256 that differ at most in pictures nearly the same (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--held-out-bits",
+        default=Wishes().held_out_bits,
+        type=int,
+        metavar="BITS",
+        help="the same for --held-out (default: %(default)s)",
     )
 
 
@@ -122,6 +129,7 @@ def _wishes(arguments: argparse.Namespace) -> Wishes:
         exclude=tuple(arguments.exclude),
         held_out=tuple(arguments.held_out),
         near_bits=arguments.near_bits,
+        held_out_bits=arguments.held_out_bits,
     )
 
 
