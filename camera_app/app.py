@@ -112,7 +112,7 @@ class App:
         config = self._config
         wanted = {name: camera for name, camera in config.camera.items() if camera.enabled}
         packs = {
-            name: find_pack(camera.model or config.inference.model)
+            name: find_pack(camera.model or config.inference.model, config.models.trusted_keys)
             for name, camera in wanted.items()
         }
         for name, settings in wanted.items():

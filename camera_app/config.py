@@ -19,6 +19,7 @@ from camera_app.errors import ConfigError, Problem
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+PublicKey = Annotated[str, Field(pattern=r"^ed25519:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$")]
 Vertex = tuple[Share, Share]
 Polygon = Annotated[tuple[Vertex, ...], Field(min_length=3, max_length=64)]
 
@@ -95,6 +96,14 @@ class InferenceSettings(Section):
     """Name or folder of a model pack; `camera-app models list` shows the known ones."""
     cpu_seats: Annotated[int, Field(ge=0, le=64)] = 0
     """Networks that run on the CPU at a time, one thread each; 0: one a core, at most four."""
+
+
+class ModelsSettings(Section):
+    """Whose model packs are used."""
+
+    trusted_keys: tuple[PublicKey, ...] = ()
+    """Public keys whose packs are used, besides the project's own: `["ed25519:…"]`, as
+    `camera-app models keys new` prints them."""
 
 
 class MotionSettings(Section):
@@ -286,6 +295,8 @@ class Config(Section):
     """The way to the hub."""
     inference: InferenceSettings = InferenceSettings()
     """What looks at the pictures."""
+    models: ModelsSettings = ModelsSettings()
+    """Whose networks are used."""
     retention: RetentionSettings = RetentionSettings()
     """How long events are kept."""
     log: LogSettings = LogSettings()

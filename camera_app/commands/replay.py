@@ -80,14 +80,14 @@ def request_of(arguments: argparse.Namespace) -> ReplayRequest:
     """
     if (arguments.annotate or arguments.tracks) and arguments.out is None:
         raise UsageError("--annotate and --tracks write files", remedy="Name a folder with --out.")
-    settings, model = _configured(arguments)
+    settings, model, trusted = _configured(arguments)
     if arguments.no_gate:
         motion = settings.motion.model_copy(update={"enabled": False})
         settings = settings.model_copy(update={"motion": motion})
     return ReplayRequest(
         clips=tuple(arguments.clips),
         settings=settings,
-        pack=find_pack(arguments.model or model),
+        pack=find_pack(arguments.model or model, trusted),
         out=arguments.out,
         seats=arguments.seats,
         is_annotated=arguments.annotate,
@@ -95,10 +95,10 @@ def request_of(arguments: argparse.Namespace) -> ReplayRequest:
     )
 
 
-def _configured(arguments: argparse.Namespace) -> tuple[CameraSettings, str]:
-    """Return the camera's settings and the model that the configuration names."""
+def _configured(arguments: argparse.Namespace) -> tuple[CameraSettings, str, tuple[str, ...]]:
+    """Return what the configuration says: the camera's settings, the model, the keys it trusts."""
     if arguments.config is None:
-        return DEFAULT_SETTINGS, DEFAULT_MODEL
+        return DEFAULT_SETTINGS, DEFAULT_MODEL, ()
     config = load_config(arguments.config)
     name = arguments.camera or next(iter(config.camera))
     known = ", ".join(config.camera)
@@ -107,7 +107,7 @@ def _configured(arguments: argparse.Namespace) -> tuple[CameraSettings, str]:
     if arguments.camera is None and len(config.camera) > 1:
         raise UsageError(f"which camera: {known}?", remedy="Name one with --camera.")
     settings = config.camera[name]
-    return settings, settings.model or config.inference.model
+    return settings, settings.model or config.inference.model, config.models.trusted_keys
 
 
 def write_summary(folder: Path, summary: ReplaySummary) -> None:

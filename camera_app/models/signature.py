@@ -183,7 +183,7 @@ def check_signature(folder: Path, name: str, manifest: bytes, trusted: Keyring) 
         VerifyKey(_decoded(public, PUBLIC_PREFIX, KEY_BYTES) or b"").verify(manifest, signature)
     except BadSignatureError as error:
         raise PackRejected(
-            f"the signature in {SIGNATURE} is not of this manifest: one of the two was changed",
+            f"the signature in {path} is not of this manifest: one of the two was changed",
             where=str(folder / name),
             remedy="Get the pack anew; if the change is yours, sign it again: "
             f"camera-app models sign {folder} --key FILE",

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from camera_app.cli import main
-from camera_app.models import cache_folder
+from camera_app.models import PrivateKey, cache_folder, catalogue_folder
 
 NAME = "ssd_slim_face_160x120_gray"
 
@@ -114,3 +115,74 @@ def test_an_action_is_needed() -> None:
     with pytest.raises(SystemExit) as left:
         main(["models"])
     assert left.value.code == 2
+
+
+@pytest.fixture
+def own_pack(tmp_path: Path) -> Path:
+    """An unsigned pack of the owner's, without weights."""
+    folder = tmp_path / "mine"
+    shutil.copytree(catalogue_folder() / NAME, folder)
+    (folder / "manifest.sig").unlink()
+    return folder
+
+
+def test_an_owner_makes_a_key_signs_and_pins(
+    own_pack: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    key = tmp_path / "my-key"
+    assert main(["models", "show", str(own_pack)]) == 1
+    assert "the pack is not signed" in capsys.readouterr().err
+
+    assert main(["models", "keys", "new", str(key)]) == 0
+    public = capsys.readouterr().out.splitlines()[0]
+    assert main(["models", "sign", str(own_pack), "--key", str(key)]) == 0
+    assert f"{NAME} is signed" in capsys.readouterr().out
+    assert main(["models", "show", str(own_pack)]) == 1
+    assert f'trusted_keys = ["{public}"]' in capsys.readouterr().err
+
+    monkeypatch.setenv("CAMERA_APP_TRUSTED_KEYS", public)
+    assert main(["models", "show", str(own_pack), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["signed_by"] == "CAMERA_APP_TRUSTED_KEYS"
+
+
+def test_the_key_to_sign_with_may_come_from_the_environment(
+    own_pack: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["models", "sign", str(own_pack)]) == 1
+    assert "CAMERA_APP_SIGNING_KEY" in capsys.readouterr().err
+    main(["models", "keys", "new", str(tmp_path / "key")])
+    monkeypatch.setenv("CAMERA_APP_SIGNING_KEY", str(tmp_path / "key"))
+    assert main(["models", "sign", str(own_pack), str(tmp_path), "--json"]) == 1
+    *_, text = capsys.readouterr().out.partition("{")
+    good, bad = json.loads("{" + text)["packs"]
+    assert (good["ok"], good["error"]) == (True, "")
+    assert str(tmp_path / "manifest.toml") in bad["error"]
+
+
+def test_the_trusted_keys_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], signing_key: PrivateKey
+) -> None:
+    assert main(["models", "keys", "list", "--json"]) == 0
+    keys = {key["public"]: key["name"] for key in json.loads(capsys.readouterr().out)}
+    assert keys[signing_key.public] == "CAMERA_APP_TRUSTED_KEYS"
+    assert "the project" in keys.values()
+    main(["models", "keys", "new", str(tmp_path / "key"), "--json"])
+    made = json.loads(capsys.readouterr().out)
+    main(["models", "keys", "show", str(tmp_path / "key"), "--json"])
+    assert json.loads(capsys.readouterr().out) == made
+
+
+def test_a_pack_that_is_refused_does_not_hide_the_others(
+    own_pack: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CAMERA_APP_MODEL_PATH")
+    assert main(["models", "verify", str(own_pack), NAME]) == 1
+    first, second = capsys.readouterr().out.splitlines()
+    assert "the pack is not signed" in first
+    assert second.startswith(f"{NAME}: ")
