@@ -4,6 +4,7 @@
 thread at a time; many threads load the same pack many times.
 """
 
+from camera_app.inference.choice import runtime_for, runtime_named
 from camera_app.inference.decoders import Classification
 from camera_app.inference.network import (
     Classifier,
@@ -39,4 +40,6 @@ __all__ = [
     "load_classifier",
     "load_embedder",
     "load_network",
+    "runtime_for",
+    "runtime_named",
 ]

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from camera_app.errors import ModelError, ModelOutputError
+from camera_app.inference.choice import runtime_for
 from camera_app.inference.decoders import (
     BlazefaceDecoder,
     Classification,
@@ -33,7 +34,6 @@ from camera_app.inference.runtime import (
     Outputs,
     Runtime,
     TensorSpec,
-    choose_runtime,
 )
 from camera_app.inference.trial import require_trial
 from camera_app.models import (
@@ -49,6 +49,7 @@ from camera_app.models import (
     UnusedDecode,
     YoloxDecode,
     is_in_catalogue,
+    kind_of,
     locate_weights,
 )
 from camera_app.values import Box, Detection, Picture, Point, Region, Size
@@ -192,7 +193,7 @@ def load_network(pack: ModelPack, runtime: Runtime | None = None) -> Network:
 
     Args:
         pack: Of a detector.
-        runtime: That opens it; None: the best that is installed.
+        runtime: That opens it; None: the best that is installed for the kind of its weights.
 
     Raises:
         PackRejected: The weights are not the pack's, or the runtime does not take them.
@@ -249,7 +250,7 @@ def _naming(pack: ModelPack) -> Iterator[None]:
 
 def _open(pack: ModelPack, runtime: Runtime | None) -> Interpreter:
     weights = locate_weights(pack)
-    chosen = runtime or choose_runtime()
+    chosen = runtime or runtime_for(kind_of(pack.weights.file))
     if not is_in_catalogue(pack.sha256):
         require_trial(weights, pack.sha256, chosen)
     interpreter = chosen.load(weights)

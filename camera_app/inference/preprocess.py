@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -81,7 +81,8 @@ class Prepared:
     """An input tensor, and the way back from it.
 
     Attributes:
-        tensor: (1, height, width, channels), contiguous, of the network's type.
+        tensor: (1, height, width, channels), or channels before height where the pack says so;
+            contiguous, of the network's type.
         placement: From input pixels to frame pixels.
         picture_size: Of the whole picture, not of the region.
     """
@@ -119,10 +120,10 @@ class Preprocessor:
     def __init__(self, geometry: InputGeometry, spec: TensorSpec) -> None:
         self._geometry = geometry
         self._size = geometry.size
-        expected = (1, geometry.height, geometry.width, geometry.colour.channels)
-        if spec.shape != expected:
+        if spec.shape != geometry.shape:
             raise ModelOutputError(
-                f"the pack describes an input of shape {list(expected)}, the file has {spec}"
+                f"the pack describes an input of shape {list(geometry.shape)}, the file has {spec}",
+                remedy=_other_layout(geometry, spec),
             )
         self._feed = Feed(feed_table(geometry, spec))
 
@@ -162,8 +163,17 @@ class Preprocessor:
 
     def _fed(self, pixels: Pixels) -> Array:
         geometry = self._geometry
-        shape = (1, geometry.height, geometry.width, geometry.colour.channels)
-        return self._feed.apply(pixels).reshape(shape)
+        if geometry.layout == "nchw" and pixels.ndim == 3:
+            # As bytes, before they become numbers of four bytes each.
+            pixels = np.stack(cv2.split(pixels))
+        return self._feed.apply(pixels).reshape(geometry.shape)
+
+
+def _other_layout(geometry: InputGeometry, spec: TensorSpec) -> str:
+    """Return what to write into the manifest if only the place of the channels is wrong."""
+    other: Literal["nhwc", "nchw"] = "nhwc" if geometry.layout == "nchw" else "nchw"
+    is_it = spec.shape == geometry.model_copy(update={"layout": other}).shape
+    return f'Write layout = "{other}" below [input]' if is_it else ""
 
 
 def _part(size: Size, region: Region | None) -> Rectangle:

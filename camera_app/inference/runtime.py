@@ -1,7 +1,8 @@
-"""The seam to the libraries that run networks, and the choice between them.
+"""The seam to the libraries that run networks, and the one for TensorFlow Lite files.
 
 LiteRT where it is installed, else its forerunner tflite-runtime. Both have the same Python face,
-so one class drives both. Nothing is imported before a runtime is chosen.
+so one class drives both. Nothing is imported before a runtime is chosen. ONNX files are the
+business of `onnx.py`; which of the two a file needs is told in `choice.py`.
 """
 
 from __future__ import annotations
@@ -170,7 +171,7 @@ class TfliteInterpreter:
             ) from error
 
     def invoke(self, inputs: Sequence[Array]) -> Outputs:
-        self._check(inputs)
+        check_inputs(inputs, self.inputs, where=self._where)
         if self._interpreter is None:
             self._interpreter = self._opened()
         try:
@@ -180,14 +181,6 @@ class TfliteInterpreter:
             raise ModelError(
                 f"the network failed to run: {last_words(error)}", where=self._where
             ) from error
-
-    def _check(self, inputs: Sequence[Array]) -> None:
-        found = [(array.shape, array.dtype.name) for array in inputs]
-        expected = [(spec.shape, spec.dtype) for spec in self.inputs]
-        if found != expected:
-            raise ModelOutputError(
-                f"the network expects inputs {expected}, was given {found}", where=self._where
-            )
 
     def _invoke(self, interpreter: Any, inputs: Sequence[Array]) -> Outputs:
         for index, array in zip(self._input_indexes, inputs, strict=True):
@@ -208,6 +201,20 @@ def _spec(details: Any) -> TensorSpec:
         scale=float(scale),
         zero_point=int(zero_point),
     )
+
+
+def check_inputs(inputs: Sequence[Array], specs: Sequence[TensorSpec], *, where: str) -> None:
+    """Refuse arrays that are not, in shape and type, what a network expects.
+
+    Raises:
+        ModelOutputError: It names both.
+    """
+    found = [(array.shape, array.dtype.name) for array in inputs]
+    expected = [(spec.shape, spec.dtype) for spec in specs]
+    if found != expected:
+        raise ModelOutputError(
+            f"the network expects inputs {expected}, was given {found}", where=where
+        )
 
 
 def last_words(error: Exception) -> str:

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from camera_app.errors import CameraAppError, DeviceRefused, PackRejected
-from camera_app.inference.runtime import LONGEST_REASON, Runtime, choose_runtime
+from camera_app.inference.choice import runtime_named
+from camera_app.inference.runtime import LONGEST_REASON, Runtime
 from camera_app.models import cache_folder
 
 _log = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ def _keep(path: Path, verdict: Verdict) -> None:
 def main(arguments: list[str]) -> int:
     """Be the child: load, run once on zeros, say in the exit code how it went."""
     path, runtime_name = arguments
-    runtime = choose_runtime(runtime_name)
+    runtime = runtime_named(runtime_name)
     try:
         interpreter = runtime.load(Path(path))
         interpreter.invoke([np.zeros(spec.shape, spec.dtype) for spec in interpreter.inputs])

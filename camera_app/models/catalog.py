@@ -151,7 +151,8 @@ def locate_weights(pack: ModelPack) -> Path:
         ModelError: There is none; it says where to put it.
     """
     if not pack.sha256:
-        raise not_pinned(pack)
+        unknown = not_pinned(pack)  # so it was never fetched: missing rather than wrong
+        raise ModelError(unknown.what, where=unknown.where, remedy=unknown.remedy)
     given = pack.weights_path or pack.folder / pack.weights.file
     if pack.weights_path is not None or given.exists():
         verify_weights(pack, given)

@@ -7,9 +7,11 @@ its outer structure are checked here, and what is wrong is said in words that he
 from __future__ import annotations
 
 import hashlib
+from enum import StrEnum
 from pathlib import Path
 
 from camera_app.errors import PackRejected
+from camera_app.models.onnx_file import fault_of_onnx
 from camera_app.models.pack import ModelPack
 
 IDENTIFIER = b"TFL3"
@@ -18,6 +20,18 @@ LFS_POINTER = b"version https://git-lfs"
 # useful root table needs some bytes more.
 HEADER_BYTES = 8
 SMALLEST_BYTES = 32
+
+
+class WeightsKind(StrEnum):
+    """What a weights file is, and so which runtimes read it."""
+
+    TFLITE = "tflite"
+    ONNX = "onnx"
+
+
+def kind_of(name: str) -> WeightsKind:
+    """Return the kind of weights that a file's name stands for: its ending decides."""
+    return WeightsKind.ONNX if name.lower().endswith(".onnx") else WeightsKind.TFLITE
 
 
 def sha256_of(path: Path) -> str:
@@ -33,19 +47,28 @@ def sha256_of(path: Path) -> str:
         raise PackRejected(f"cannot be read: {error.strerror or error}", where=str(path)) from error
 
 
-def structural_fault(path: Path) -> str:
-    """Return in a sentence why a file is no TensorFlow Lite model; empty if it may be one.
+def structural_fault(path: Path, kind: WeightsKind | None = None) -> str:
+    """Return in a sentence why a file is no model of its kind; empty if it may be one.
+
+    Args:
+        path: The file.
+        kind: What it must be; None: what its own name stands for.
 
     Raises:
         PackRejected: The file cannot be read.
     """
+    kind = kind or kind_of(path.name)
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             head = file.read(256)
+            rest = file.read() if kind is WeightsKind.ONNX else b""
     except OSError as error:
         raise PackRejected(f"cannot be read: {error.strerror or error}", where=str(path)) from error
-    return _fault_of_other_kinds(head) or _fault_of_flatbuffer(head, size)
+    fault = _fault_of_other_kinds(head)
+    if not fault and kind is WeightsKind.ONNX:
+        return _fault_of_onnx(head, rest)
+    return fault or _fault_of_flatbuffer(head, size)
 
 
 def _fault_of_other_kinds(head: bytes) -> str:
@@ -56,6 +79,12 @@ def _fault_of_other_kinds(head: bytes) -> str:
     if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         return "this is a web page, not a model: the download failed"
     return ""
+
+
+def _fault_of_onnx(head: bytes, rest: bytes) -> str:
+    if head[4:HEADER_BYTES] == IDENTIFIER:
+        return "this is a TensorFlow Lite file, and its name says ONNX; let it end in .tflite"
+    return fault_of_onnx(head + rest)
 
 
 def _fault_of_flatbuffer(head: bytes, size: int) -> str:
@@ -70,13 +99,13 @@ def _fault_of_flatbuffer(head: bytes, size: int) -> str:
     return ""
 
 
-def check_structure(path: Path) -> None:
-    """Refuse a file that is no TensorFlow Lite model at all.
+def check_structure(path: Path, kind: WeightsKind | None = None) -> None:
+    """Refuse a file that is no model of its kind at all; as `structural_fault`.
 
     Raises:
         PackRejected: It says what the file is instead.
     """
-    fault = structural_fault(path)
+    fault = structural_fault(path, kind)
     if fault:
         raise PackRejected(fault, where=str(path))
 
@@ -87,6 +116,8 @@ def verify_weights(pack: ModelPack, path: Path) -> None:
     Raises:
         PackRejected: Both hashes are in it, and a guess at what happened.
     """
+    if not pack.sha256:
+        raise not_pinned(pack)
     found = sha256_of(path)
     if found != pack.sha256:
         raise PackRejected(
@@ -95,14 +126,27 @@ def verify_weights(pack: ModelPack, path: Path) -> None:
             where=str(path),
             remedy="Put the right file there, or remove it",
         )
-    check_structure(path)
+    check_structure(path, kind_of(pack.weights.file))
+
+
+def not_pinned(pack: ModelPack) -> PackRejected:
+    """Return the error for weights of which no hash is known yet."""
+    return PackRejected(
+        f"nobody has published the hash of {pack.weights.file}, so no file can be checked against "
+        "it",
+        where=f"model pack {pack.name}",
+        remedy=f"`camera-app models fetch --accept-unpinned {pack.name}` takes the file as it "
+        "comes from its official address, writes its hash down and holds to it from then on",
+    )
 
 
 def _guess(pack: ModelPack, path: Path) -> str:
-    fault = structural_fault(path)
+    fault = structural_fault(path, kind_of(pack.weights.file))
     if fault:
         return fault
     size, expected = path.stat().st_size, pack.weights.size_bytes
+    if not expected:
+        return f"another file ({size} bytes)"
     if size < expected:
         return f"the file was cut short, or is another one ({size} of {expected} bytes)"
     if size > expected:
