@@ -7,17 +7,20 @@ import dataclasses
 import json
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from camera_app.errors import ModelError, PackRejected, UsageError
+from camera_app.inference import check_known_answers
 from camera_app.models import (
     SIGNING_KEY_VARIABLE,
     TRUSTED_VARIABLE,
     ModelPack,
     PrivateKey,
+    Terms,
     cache_folder,
     catalogue_names,
     fetch,
@@ -25,6 +28,7 @@ from camera_app.models import (
     locate_weights,
     new_private_key,
     read_private_key,
+    sha256_of,
     sign_pack,
     trusted_keys,
 )
@@ -47,6 +51,30 @@ and for commands without one, in the environment:
 EPILOGUE = "exit codes: 0 all is well, 1 something is missing or wrong, 2 not understood"
 
 
+FIRST_USE = """WARNING: {file}
+  was taken as it came from {url}
+  Nobody has published its hash, so nothing tells whether it is the file that others get.
+  Its SHA-256 is {sha256}
+  It is written down beside the file, and no other file will be taken in its place from now on.
+"""
+
+
+class State(StrEnum):
+    """How it stands with the weights of a pack."""
+
+    OK = "ok"
+    NOT_FETCHED = "not fetched"
+    MISSING = "missing"
+    WRONG = "wrong"
+
+
+class Vouched(StrEnum):
+    """What says that a downloaded file is the right one."""
+
+    MANIFEST = "manifest"
+    FIRST_USE = "first use"
+
+
 def configure(subparsers: Any) -> None:
     """Add the parser of this command."""
     parser = subparsers.add_parser(
@@ -60,8 +88,15 @@ def configure(subparsers: Any) -> None:
     _add(actions, "list", list_models, "list the packs of the catalogue")
     show = _add(actions, "show", show_model, "show all that is known about a pack")
     show.add_argument("model", metavar="PACK", help="name, folder or weights file")
-    verify = _add(actions, "verify", verify_models, "check signature, files and weights")
-    verify.add_argument("models", metavar="PACK", nargs="*", help="default: the whole catalogue")
+    verify = _add(
+        actions, "verify", verify_models, "check signature, files, weights and known answers"
+    )
+    verify.add_argument(
+        "models",
+        metavar="PACK",
+        nargs="*",
+        help="default: the whole catalogue, save weights that were never fetched",
+    )
     sign = _add(actions, "sign", sign_models, "sign packs of your own, as they stand")
     sign.add_argument("folders", metavar="FOLDER", nargs="+", type=Path, help="with manifest.toml")
     sign.add_argument(
@@ -72,8 +107,24 @@ def configure(subparsers: Any) -> None:
         help=f"private key; default: {SIGNING_KEY_VARIABLE}",
     )
     _configure_keys(actions)
-    get = _add(actions, "fetch", fetch_models, "download weights into the cache folder")
-    get.add_argument("models", metavar="PACK", nargs="+", help="name or folder")
+    _configure_fetch(actions)
+
+
+def _configure_fetch(actions: Any) -> None:
+    text = "download weights into the cache folder, with those for an Edge TPU"
+    get = _add(actions, "fetch", fetch_models, text)
+    get.add_argument("models", metavar="PACK", nargs="*", help="name or folder")
+    get.add_argument("--all", action="store_true", help="all packs that have an address")
+    get.add_argument(
+        "--accept-unpinned",
+        action="store_true",
+        help="take files whose hash nobody has published as they come, and hold to them then",
+    )
+    get.add_argument(
+        "--allow-http",
+        action="store_true",
+        help="take addresses without TLS, which anyone can fake",
+    )
 
 
 def _configure_keys(actions: Any) -> None:
@@ -118,14 +169,15 @@ def show_model(arguments: argparse.Namespace) -> int:
 
 
 def verify_models(arguments: argparse.Namespace) -> int:
-    """Check signatures, files and weights; 1 if some are missing or wrong."""
-    records = [_found(name) for name in arguments.models or catalogue_names()]
+    """Check signatures, files, weights and known answers; 1 if some are missing or wrong."""
+    records = [_verified(name) for name in arguments.models or catalogue_names()]
     if arguments.json:
         _print_json(records)
     else:
         for record in records:
-            sys.stdout.write(f"{record['name']}: {record['error'] or 'ok, ' + record['weights']}\n")
-    return 0 if all(record["ok"] for record in records) else 1
+            sys.stdout.write(f"{record['name']}: {record['error'] or _all_is_well(record)}\n")
+    accepted = {State.OK} if arguments.models else {State.OK, State.NOT_FETCHED}
+    return 0 if all(record["state"] in accepted for record in records) else 1
 
 
 def sign_models(arguments: argparse.Namespace) -> int:
@@ -188,7 +240,11 @@ def list_keys(arguments: argparse.Namespace) -> int:
 
 def fetch_models(arguments: argparse.Namespace) -> int:
     """Download weights; 1 if some could not be had."""
-    records = [_fetched(find_pack(name)) for name in arguments.models]
+    if bool(arguments.models) == arguments.all:
+        raise UsageError("either name packs, or give --all", where="models fetch")
+    names = _names_with_address() if arguments.all else arguments.models
+    terms = Terms(accept_unpinned=arguments.accept_unpinned, allow_http=arguments.allow_http)
+    records = [record for name in names for record in _fetched_files(name, terms)]
     if arguments.json:
         _print_json(records)
     else:
@@ -197,40 +253,114 @@ def fetch_models(arguments: argparse.Namespace) -> int:
     return 0 if all(record["ok"] for record in records) else 1
 
 
-def _found(name: str) -> dict[str, Any]:
-    """Return a pack as a line of the list, even one that is refused."""
+def _names_with_address() -> list[str]:
+    """Return the packs of the catalogue that can be fetched, or say why not."""
+    records = [_found(name) for name in catalogue_names()]
+    return [record["name"] for record in records if record["url"] or record["state"] == State.WRONG]
+
+
+def _fetched_files(name: str, terms: Terms) -> list[dict[str, Any]]:
+    """Fetch what belongs to a pack: its file for the CPU, and its twin's for the Edge TPU."""
     try:
-        return _checked(find_pack(name))
+        pack = find_pack(name)
     except PackRejected as refusal:
-        unknown = {"task": "", "family": "", "input": "", "labels": 0, "signed_by": ""}
-        return {"name": name, **unknown, "ok": False, "weights": "", "error": str(refusal)}
+        return [_fetch_record(name, "", error=str(refusal))]
+    return [_fetched(each, terms) for each in (pack, pack.twin) if each is not None]
 
 
-def _checked(pack: ModelPack) -> dict[str, Any]:
-    """Return a pack as a line of the list, its weights looked for and hashed."""
-    weights, error = "", ""
-    try:
-        weights = str(locate_weights(pack))
-    except ModelError as refusal:
-        error = str(refusal)
-    return {**_summary(pack), "ok": not error, "weights": weights, "error": error}
-
-
-def _fetched(pack: ModelPack) -> dict[str, Any]:
-    weights, error = "", ""
+def _fetched(pack: ModelPack, terms: Terms) -> dict[str, Any]:
+    file = pack.weights.file
     # Only a terminal has somebody who watches a bar.
     with tqdm(
-        total=pack.weights.size_bytes,
-        desc=pack.name,
+        total=pack.weights.size_bytes or None,
+        desc=file,
         unit="B",
         unit_scale=True,
         disable=not sys.stderr.isatty(),
     ) as bar:
         try:
-            weights = str(fetch(pack, cache_folder(), progress=bar.update))
+            weights = fetch(pack, cache_folder(), progress=bar.update, terms=terms)
         except ModelError as refusal:
-            error = str(refusal)
-    return {"name": pack.name, "ok": not error, "weights": weights, "error": error}
+            return _fetch_record(pack.name, file, error=str(refusal))
+    sha256 = sha256_of(weights)
+    if not pack.sha256:
+        sys.stderr.write(FIRST_USE.format(file=weights, url=pack.weights.url, sha256=sha256))
+    vouched = Vouched.FIRST_USE if pack.weights.unpinned else Vouched.MANIFEST
+    return _fetch_record(pack.name, file, weights=str(weights), sha256=sha256, vouched=vouched)
+
+
+def _fetch_record(
+    name: str,
+    file: str,
+    *,
+    weights: str = "",
+    sha256: str = "",
+    vouched: str = "",
+    error: str = "",
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "file": file,
+        "ok": not error,
+        "weights": weights,
+        "sha256": sha256,
+        "vouched_by": vouched,
+        "error": error,
+    }
+
+
+def _found(name: str) -> dict[str, Any]:
+    """Return a pack as a line of the list, even one that is refused."""
+    try:
+        return _checked(find_pack(name))
+    except PackRejected as refusal:
+        unknown = {"task": "", "family": "", "input": "", "labels": 0, "signed_by": "", "url": ""}
+        error = {"state": State.WRONG, "ok": False, "weights": "", "error": str(refusal)}
+        return {"name": name, **unknown, **error}
+
+
+def _verified(name: str) -> dict[str, Any]:
+    """Return a pack as a line of the list, with what it says to the inputs that are known."""
+    record: dict[str, Any] = {**_found(name), "known_answers": []}
+    if not record["ok"]:
+        return record
+    try:
+        answers = check_known_answers(find_pack(name))
+    except ModelError as refusal:
+        return {**record, "state": State.WRONG, "ok": False, "error": str(refusal)}
+    record["known_answers"] = [dataclasses.asdict(answer) for answer in answers]
+    wrong = [str(answer) for answer in answers if not answer.is_within]
+    if wrong:
+        error = f"the known answers are wrong: {'; '.join(wrong)}"
+        record.update(state=State.WRONG, ok=False, error=error)
+    return record
+
+
+def _all_is_well(record: dict[str, Any]) -> str:
+    answers = record["known_answers"]
+    if not answers:
+        return f"ok, {record['weights']}"
+    count = len({answer["input"] for answer in answers})
+    worst = max(answers, key=lambda answer: answer["steps"] / max(answer["limit_steps"], 1.0))
+    return (
+        f"ok, {record['weights']}; {count} known answers are right, the farthest off by "
+        f"{worst['steps']:.2f} steps of {worst['limit_steps']:.2f} allowed "
+        f"({worst['input']}, {worst['output']})"
+    )
+
+
+def _checked(pack: ModelPack) -> dict[str, Any]:
+    """Return a pack as a line of the list, its weights looked for and hashed."""
+    weights, error, state = "", "", State.OK
+    try:
+        weights = str(locate_weights(pack))
+    except PackRejected as refusal:
+        error, state = str(refusal), State.WRONG
+    except ModelError as refusal:
+        error = str(refusal)
+        state = State.NOT_FETCHED if pack.weights.url else State.MISSING
+    found = {"state": state, "ok": state is State.OK, "weights": weights, "error": error}
+    return {**_summary(pack), **found}
 
 
 def _summary(pack: ModelPack) -> dict[str, Any]:
@@ -241,6 +371,7 @@ def _summary(pack: ModelPack) -> dict[str, Any]:
         "input": str(pack.input.size),
         "labels": len(pack.labels),
         "signed_by": pack.signed_by,
+        "url": pack.weights.url,
     }
 
 
@@ -252,7 +383,6 @@ def _details(pack: ModelPack) -> dict[str, Any]:
         "colour": pack.input.colour.value,
         "sha256": pack.sha256,
         "size_bytes": pack.weights.size_bytes,
-        "url": pack.weights.url,
         "digest": pack.digest,
         "folder": str(pack.folder),
         "decode": pack.decode.model_dump(mode="json"),
@@ -271,10 +401,9 @@ def _print_json(value: Any) -> None:
 def _print_table(records: list[dict[str, Any]]) -> None:
     sys.stdout.write(f"{'name':30} {'task':14} {'family':16} {'input':8} {'labels':>6}  weights\n")
     for record in records:
-        state = "ok" if record["ok"] else "missing or wrong"
         sys.stdout.write(
             f"{record['name']:30} {record['task']:14} {record['family']:16} "
-            f"{record['input']:8} {record['labels']:6}  {state}\n"
+            f"{record['input']:8} {record['labels']:6}  {record['state']}\n"
         )
 
 

@@ -62,9 +62,16 @@ def resolved(pack: ModelPack, folder: Path) -> ModelPack:
     edgetpu = _resolved(pack.edgetpu, folder) if pack.edgetpu else None
     if weights is pack.weights and edgetpu is pack.edgetpu:
         return pack
-    # The hash of the weights is part of what the digest of a pack stands for.
-    digest = hashlib.sha256(f"{pack.digest} {weights.sha256}".encode()).hexdigest()
-    return dataclasses.replace(pack, weights=weights, edgetpu=edgetpu, digest=digest)
+    return dataclasses.replace(
+        pack, weights=weights, edgetpu=edgetpu, digest=_digest(pack, weights)
+    )
+
+
+def _digest(pack: ModelPack, weights: Weights) -> str:
+    """Return the digest with the hash of the weights in it, as everywhere else."""
+    if weights.sha256 == pack.sha256:
+        return pack.digest
+    return hashlib.sha256(f"{pack.digest} {weights.sha256}".encode()).hexdigest()
 
 
 def _resolved(weights: Weights, folder: Path) -> Weights:

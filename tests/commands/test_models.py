@@ -36,7 +36,7 @@ def test_the_list_works_without_any_weights(
 ) -> None:
     monkeypatch.delenv("CAMERA_APP_MODEL_PATH")
     assert main(["models", "list"]) == 0
-    assert "missing or wrong" in capsys.readouterr().out
+    assert "not fetched" in capsys.readouterr().out
 
 
 def test_a_pack_is_shown_with_licence_and_source(capsys: pytest.CaptureFixture[str]) -> None:

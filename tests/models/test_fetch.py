@@ -15,8 +15,19 @@ from typing import Any, Self
 
 import pytest
 
+from camera_app.cli import main
 from camera_app.errors import ModelError, PackRejected
-from camera_app.models import ModelPack, Terms, fetch, find_pack, read_pack, transfer
+from camera_app.models import (
+    ModelPack,
+    Terms,
+    cache_folder,
+    fetch,
+    find_pack,
+    is_in_catalogue,
+    locate_weights,
+    read_pack,
+    transfer,
+)
 from camera_app.models.fetch import MOST_TRIES, SPARE_BYTES
 
 MakePack = Callable[..., ModelPack]
@@ -727,3 +738,86 @@ def test_weights_without_an_address_are_told_with_the_reason(
 ) -> None:
     with pytest.raises(ModelError, match=said):
         fetch(find_pack(name), tmp_path)
+
+
+# The command
+
+
+def test_the_command_fetches_both_files_of_a_pack(
+    pack: ModelPack,
+    sign_manifest: Callable[[Path], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with_twin(pack, f'sha256 = "{pack.sha256}"\nsize_bytes = {len(CONTENT)}', sign_manifest)
+    assert main(["models", "fetch", "--json", str(pack.folder)]) == 0
+    records = json.loads(capsys.readouterr().out)
+    assert [(r["name"], r["file"], r["ok"], r["vouched_by"]) for r in records] == [
+        (LIKE, "vww_96.tflite", True, "manifest"),
+        (LIKE, "vww_96_edgetpu.tflite", True, "manifest"),
+    ]
+    assert all(Path(record["weights"]).read_bytes() == CONTENT for record in records)
+    assert {record["sha256"] for record in records} == {pack.sha256}
+
+
+def test_the_command_takes_unknown_files_only_when_told_and_says_so_loudly(
+    pack: ModelPack,
+    sign_manifest: Callable[[Path], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with_twin(pack, f"unpinned = true\nlimit_bytes = {len(CONTENT)}", sign_manifest)
+    assert main(["models", "fetch", "--json", str(pack.folder)]) == 1
+    first, twin = json.loads(capsys.readouterr().out)
+    assert first["ok"]
+    assert "--accept-unpinned" in twin["error"]
+
+    assert main(["models", "fetch", "--json", "--accept-unpinned", str(pack.folder)]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)[1]["vouched_by"] == "first use"
+    assert "WARNING" in said.err
+    assert pack.sha256 in said.err
+
+    # From now on the pack has a hash, and there is nothing left to warn of.
+    found = find_pack(pack.folder)
+    assert found.edgetpu is not None
+    assert found.edgetpu.sha256 == pack.sha256
+    assert found.digest == pack_digest(pack.folder)
+    assert main(["models", "fetch", "--accept-unpinned", str(pack.folder)]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def pack_digest(folder: Path) -> str:
+    return read_pack(folder).digest
+
+
+def with_twin(pack: ModelPack, pin: str, sign: Callable[[Path], None]) -> None:
+    manifest = pack.folder / "manifest.toml"
+    twin = f'[edgetpu]\nfile = "vww_96_edgetpu.tflite"\nurl = "{pack.weights.url}"\n{pin}\n\n'
+    manifest.write_text(manifest.read_text().replace("[input]", twin + "[input]"))
+    sign(pack.folder)
+
+
+def test_weights_taken_on_first_use_belong_to_what_the_pack_is(
+    unpinned: ModelPack, levers: Levers
+) -> None:
+    """Another file makes another digest, and does not count as known to run."""
+    fetch(unpinned, cache_folder(), terms=Terms(accept_unpinned=True))
+    first = find_pack(unpinned.folder)
+    assert locate_weights(first).read_bytes() == CONTENT
+    assert not is_in_catalogue("")
+    assert not is_in_catalogue(first.sha256)
+
+    for path in cache_folder().glob("vww_96*"):
+        path.unlink()
+    with pytest.raises(ModelError, match="nobody has published the hash"):
+        locate_weights(find_pack(unpinned.folder))
+    levers.content = OTHER
+    fetch(unpinned, cache_folder(), terms=Terms(accept_unpinned=True))
+    assert find_pack(unpinned.folder).digest != first.digest
+
+
+@pytest.mark.parametrize("words", [[], ["--all", LIKE]])
+def test_the_command_wants_names_or_all(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", "fetch", *words]) == 1
+    assert "either name packs, or give --all" in capsys.readouterr().err
