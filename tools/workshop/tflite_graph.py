@@ -241,7 +241,7 @@ def read_graph(path: Path) -> Graph:
     content = read_content(path)
     model = parse(content, where=str(path))
     try:
-        return _graph(model, content)
+        return _graph(model, len(content))
     except DAMAGE as error:
         raise _damaged(str(path), error) from error
 
@@ -276,9 +276,19 @@ def parse(content: bytes, *, where: str) -> Any:
         model = schema.ModelT.InitFromPackedBuf(content, 0)
         if not model.subgraphs or model.subgraphs[0].operators is None:
             raise ValueError("it holds no operators")
+        _pull_in(model.buffers, content)
     except DAMAGE as error:
         raise _damaged(where, error) from error
     return model
+
+
+def _pull_in(buffers: Any, content: bytes) -> None:
+    """Put the buffers of a large file, which stand behind its tree, into the tree."""
+    for buffer in buffers:
+        if buffer.offset >= FIRST_REAL_OFFSET:
+            outside = content[buffer.offset : buffer.offset + buffer.size]
+            buffer.data = np.frombuffer(outside, dtype=np.uint8)
+            buffer.offset = buffer.size = 0
 
 
 def _damaged(where: str, error: Exception) -> WorkshopError:
@@ -289,13 +299,11 @@ def _damaged(where: str, error: Exception) -> WorkshopError:
     )
 
 
-def _graph(model: Any, content: bytes) -> Graph:
+def _graph(model: Any, size_bytes: int) -> Graph:
     subgraph = model.subgraphs[0]
-    tensors = tuple(
-        _tensor(index, tensor, model, content) for index, tensor in enumerate(subgraph.tensors)
-    )
+    tensors = tuple(_tensor(index, tensor, model) for index, tensor in enumerate(subgraph.tensors))
     return Graph(
-        size_bytes=len(content),
+        size_bytes=size_bytes,
         subgraph_count=len(model.subgraphs),
         tensors=tensors,
         operators=tuple(
@@ -307,12 +315,12 @@ def _graph(model: Any, content: bytes) -> Graph:
     )
 
 
-def _tensor(index: int, tensor: Any, model: Any, content: bytes) -> GraphTensor:
+def _tensor(index: int, tensor: Any, model: Any) -> GraphTensor:
     shape = _numbers(tensor.shape)
     signature = _numbers(tensor.shapeSignature) or shape
     dtype = TENSOR_TYPES[tensor.type]
     # Buffer 0 is the empty one by convention; a file without constants may leave out even that.
-    data = _data(model.buffers[tensor.buffer], content) if tensor.buffer else b""
+    data = _data(model.buffers[tensor.buffer]) if tensor.buffer else b""
     return GraphTensor(
         index=index,
         name=(tensor.name or b"").decode(errors="replace"),
@@ -325,9 +333,7 @@ def _tensor(index: int, tensor: Any, model: Any, content: bytes) -> GraphTensor:
     )
 
 
-def _data(buffer: Any, content: bytes) -> bytes:
-    if buffer.offset >= FIRST_REAL_OFFSET:
-        return content[buffer.offset : buffer.offset + buffer.size]
+def _data(buffer: Any) -> bytes:
     return b"" if buffer.data is None else bytes(memoryview(buffer.data))
 
 
