@@ -40,7 +40,8 @@ def test_every_pack_of_the_catalogue_is_readable_and_named_as_its_folder() -> No
     packs = list_packs()
     assert len(packs) >= 18
     assert [pack.name for pack in packs] == [pack.folder.name for pack in packs]
-    assert len({pack.sha256 for pack in packs}) == len(packs)
+    known = [pack.sha256 for pack in packs if pack.sha256]
+    assert len(set(known)) == len(known) >= 18
 
 
 def test_only_unmodified_weights_that_may_be_passed_on_have_an_address() -> None:
@@ -50,6 +51,9 @@ def test_only_unmodified_weights_that_may_be_passed_on_have_an_address() -> None
             assert not pack.card.derived
             repository, rest = pack.card.source.split(":", 1)
             path, commit = rest.rsplit("@", 1)
+            if repository == "tfhub.dev":  # no repository: it has addresses of its own
+                assert pack.weights.url.startswith(f"https://{repository}/{path}/{commit}?")
+                continue
             assert pack.weights.url.endswith(f"/{repository}/{commit}/{path}")
 
 
