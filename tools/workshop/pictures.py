@@ -191,7 +191,8 @@ def _read_journal(path: Path) -> dict[str, PictureFacts]:
     for line in lines:
         try:
             fields = json.loads(line)
-            known[fields.pop("name")] = PictureFacts(**fields)
+            name = fields.pop("name")
+            known[name] = PictureFacts(**fields)
         except (ValueError, KeyError, TypeError):
             continue
     _rewrite(path, known)

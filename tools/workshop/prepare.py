@@ -220,7 +220,7 @@ class _Bench:
                 raise WorkshopError(
                     f"no picture is in the split `{split}`",
                     where=str(out),
-                    remedy="Give --resplit with a --val-share above 0, or bring more pictures; where all"
+                    remedy="Give --resplit with a --val-share above 0, or more pictures; where all"
                     " look alike, as frames of one film do, lower --near-bits",
                 )
         if all(box.ignore for one in candidates for box in one.boxes):

@@ -59,8 +59,7 @@ def _label_files(source: Path) -> list[Path]:
     if source.is_file():
         return [source] if source.suffix == ".json" else []
     paths = [*source.glob("*.json"), *source.glob("annotations/*.json"), *source.glob("*/*.json")]
-    ours = {"dataset.json", "problems.json", "labels.json", "prepare.json"}
-    found = sorted({path for path in paths if path.name not in ours})
+    found = sorted(set(paths))
     # Captions and key points of the same pictures would bring each picture again.
     return [path for path in found if path.name.startswith("instances")] or found
 

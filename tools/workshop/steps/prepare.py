@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import cv2
 from tqdm import tqdm
 
 from tools.workshop import dataset, importers, label_report
@@ -108,6 +109,7 @@ def _configure_checks(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prepare, report, and record how it was done."""
+    cv2.setLogLevel(0)  # what is wrong with a picture is told by name, once
     sources = [importers.read(source, arguments.format) for source in arguments.sources]
     prepared = prepare(sources, arguments.out, _wishes(arguments), watch=_bar)
     report = label_report.report(prepared.data_set)
