@@ -18,7 +18,6 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from camera_app.values import Box, Detection
-from tools.workshop.errors import WorkshopError
 from tools.workshop.evaluation_set import EvaluationSet
 from tools.workshop.looking import MOST_BOXES
 
@@ -71,27 +70,6 @@ class AveragePrecision:
     by_area: Mapping[str, Precision | None]
     by_height: Mapping[str, Precision | None]
     curve: tuple[float, ...]
-
-
-def common_classes(pictures: EvaluationSet, labels: Sequence[str], model: str) -> tuple[str, ...]:
-    """Return the classes that a network knows and the pictures are marked with.
-
-    Raises:
-        WorkshopError: There is none.
-    """
-    common = tuple(name for name in pictures.classes if name in labels)
-    if not common:
-        raise WorkshopError(
-            f"the network finds {_some(labels)}, the pictures of {pictures.name} are marked with "
-            f"{_some(pictures.classes)}: no class in common",
-            where=model,
-            remedy="Give pictures, or a model, of another kind",
-        )
-    return common
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "") if names else "nothing"
 
 
 def average_precision(
