@@ -6,10 +6,12 @@ thread at a time; many threads load the same pack many times.
 
 from camera_app.inference.choice import runtime_for, runtime_named
 from camera_app.inference.decoders import Classification
+from camera_app.inference.known_answers import Difference
 from camera_app.inference.network import (
     Classifier,
     FaceEmbedder,
     Network,
+    check_known_answers,
     load_classifier,
     load_embedder,
     load_network,
@@ -27,6 +29,7 @@ from camera_app.inference.runtime import (
 __all__ = [
     "Classification",
     "Classifier",
+    "Difference",
     "FaceEmbedder",
     "Interpreter",
     "Network",
@@ -36,6 +39,7 @@ __all__ = [
     "Runtime",
     "Tensor",
     "TensorSpec",
+    "check_known_answers",
     "choose_runtime",
     "load_classifier",
     "load_embedder",

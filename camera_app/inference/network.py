@@ -1,8 +1,9 @@
 """A loaded pack: pictures in, detections (or classes, or a face's vector) out.
 
-This is what the rest of the house uses of this room. Weights are checked on every load; a pack
-whose file does not fit its family is refused before the first picture, as far as shapes are known
-by then.
+This is what the rest of the house uses of this room. Weights are checked on every load, and so are
+the answers to known inputs where a pack has them: a few runs of the network, some milliseconds,
+for each interpreter, because each may sit on another device. A pack whose file does not fit its
+family is refused before the first picture, as far as shapes are known by then.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from camera_app.inference.decoders import (
     YoloxDecoder,
     listing,
 )
+from camera_app.inference.known_answers import Difference, differences, require_known_answers
 from camera_app.inference.preprocess import Prepared, Preprocessor, similarity
 from camera_app.inference.runtime import (
     Interpreter,
@@ -196,27 +198,49 @@ def load_network(pack: ModelPack, runtime: Runtime | None = None) -> Network:
         runtime: That opens it; None: the best that is installed for the kind of its weights.
 
     Raises:
-        PackRejected: The weights are not the pack's, or the runtime does not take them.
+        PackRejected: The weights are not the pack's, the runtime does not take them, or the network
+            does not give its known answers.
         ModelOutputError: The file does not fit the family that the pack declares.
         ModelError: There are no weights, or the pack is for another task.
     """
     _require_task(pack, Task.DETECTION)
     with _naming(pack):
-        return Network(pack, _open(pack, runtime))
+        network = Network(pack, _open(pack, runtime))
+        require_known_answers(network, network.decode)
+    return network
 
 
 def load_classifier(pack: ModelPack, runtime: Runtime | None = None) -> Classifier:
     """Check, open and fit out a classifier; as `load_network`."""
     _require_task(pack, Task.CLASSIFICATION)
     with _naming(pack):
-        return Classifier(pack, _open(pack, runtime))
+        classifier = Classifier(pack, _open(pack, runtime))
+        require_known_answers(classifier)
+    return classifier
 
 
 def load_embedder(pack: ModelPack, runtime: Runtime | None = None) -> FaceEmbedder:
     """Check, open and fit out a network for faces; as `load_network`."""
     _require_task(pack, Task.EMBEDDING)
     with _naming(pack):
-        return FaceEmbedder(pack, _open(pack, runtime))
+        embedder = FaceEmbedder(pack, _open(pack, runtime))
+        require_known_answers(embedder)
+    return embedder
+
+
+def check_known_answers(pack: ModelPack, runtime: Runtime | None = None) -> list[Difference]:
+    """Open a pack and return how far off its answers are, right or wrong; as `load_network`.
+
+    Empty: nobody wrote any answers down, and nothing was opened.
+    """
+    if pack.known_answers is None:
+        return []
+    with _naming(pack):
+        interpreter = _open(pack, runtime)
+        if pack.task is not Task.DETECTION or isinstance(pack.decode, UnusedDecode):
+            return list(differences(LoadedPack(pack, interpreter)))
+        network = Network(pack, interpreter)
+        return list(differences(network, network.decode))
 
 
 def _require_task(pack: ModelPack, task: Task) -> None:

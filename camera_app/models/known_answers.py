@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from camera_app.errors import PackRejected
 from camera_app.values import Rgb
 
-# Neither square nor a multiple of any network's input, so that an answer depends on the fit too.
-PICTURE_WIDTH = 320
-PICTURE_HEIGHT = 240
-PATCH_SIDE = 20
+# Not the shape of any network's input, so that an answer depends on how a picture is fitted in.
+PICTURE_WIDTH = 308
+PICTURE_HEIGHT = 220
+PATCH_SIDE = 22
 
 LEAST_SCORE = 0.3
 
@@ -73,12 +73,13 @@ class KnownAnswer(Table):
     Attributes:
         input: One of `INPUTS`, or a picture file in the pack.
         outputs: Sampled values; empty where their order is chance.
-        detections: What is made of them, best first, down to a score of LEAST_SCORE.
+        detections: What is made of them, best first, down to a score of LEAST_SCORE; None where
+            that is chance.
     """
 
     input: str
     outputs: tuple[KnownOutput, ...] = ()
-    detections: tuple[KnownDetection, ...] = ()
+    detections: tuple[KnownDetection, ...] | None = None
 
 
 class KnownAnswers(Table):
@@ -87,6 +88,8 @@ class KnownAnswers(Table):
     Attributes:
         made_with: Runtime, version and processor that gave the answers.
     """
+
+    model_config = ConfigDict(populate_by_name=True)
 
     schema_: Annotated[Literal[1], Field(alias="schema")]
     made_with: str

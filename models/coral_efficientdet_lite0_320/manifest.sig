@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+PiEYRZFnPhQz2qBtQPvoMZ+CNyGghPcpzW26pgWVH+TpxGocgGnNQM/A8sUrhvbPNaxXqnWBUo8u+4Jd8BTTCg==

@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+GBybUDY+gLzhitXnq09kMpv16Qv7tQwBD0Z05h6I1uQUwJT5PgxIyix0yIfswv1ejTGD5Z8W3CA4w2RtYqMODg==

@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+xLd0/rZRBgoSs5dEvSCAm+LF8rcKfuV7e6ML6yHi4abcqZ0TRxUGxwHzN2k/Tw1Qcpl0oRQEx7cOo8ZKmzwiAw==

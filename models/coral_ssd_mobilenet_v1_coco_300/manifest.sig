@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+9lzX+ctgvlsmnECCvqK9IP17gAKstHl+La+mjN3YZjBSWcuq5HWcFgsA5hs7EeRpmmHl3kyRFdGpt8Ml6t8kDA==

@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+YS69dxHMm7HNn7iVCVUwD47TVZWIRp7wlO9ig2ragsKeru6yGueqvjcpEt9mqYfeNN71W/sVdFIllEqo1gByCA==

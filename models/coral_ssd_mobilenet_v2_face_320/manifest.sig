@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+KZAA1OI9o8ysVptVvw2/bcap4IL3i84H+nooeoZGvAqyvUgWJwSZELzIquR2E+Cxh3ZND9YYb02EPXqx56kgCQ==

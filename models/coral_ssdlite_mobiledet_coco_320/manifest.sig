@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+5J753RJ1sx2ZNLn/kqrf20k1ixAgDwtESo7iR6Xs/XaudaLbOZdV1QMs0uwL6hDq6gBpu20QbXSwPAmIQ745Ag==

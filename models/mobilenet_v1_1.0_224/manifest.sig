@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+t/iiso4D4gCQdyfmxtFixpHK2bdBO6sxKkcleeGG6V8yrTZarkUEYEuN6nsQYPFDHCei3zVcNCANg4DivtELDQ==

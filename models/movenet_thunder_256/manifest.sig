@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+Z3WK6JCj7E7ZydgDAln3wmqnTaLkaEnf4Gcaqkq+6n6oQjb/C3j24v3WLv+o0PJXuiMzqMfTeMNuIU+toFueBQ==
