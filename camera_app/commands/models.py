@@ -399,10 +399,10 @@ def _print_json(value: Any) -> None:
 
 
 def _print_table(records: list[dict[str, Any]]) -> None:
-    sys.stdout.write(f"{'name':30} {'task':14} {'family':16} {'input':8} {'labels':>6}  weights\n")
+    sys.stdout.write(f"{'name':33} {'task':14} {'family':16} {'input':8} {'labels':>6}  weights\n")
     for record in records:
         sys.stdout.write(
-            f"{record['name']:30} {record['task']:14} {record['family']:16} "
+            f"{record['name']:33} {record['task']:14} {record['family']:16} "
             f"{record['input']:8} {record['labels']:6}  {record['state']}\n"
         )
 
