@@ -109,7 +109,8 @@ def _configure_checks(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prepare, report, and record how it was done."""
-    cv2.setLogLevel(0)  # what is wrong with a picture is told by name, once
+    # What is wrong with a picture is told by name, once, and not by the decoder as well.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     sources = [importers.read(source, arguments.format) for source in arguments.sources]
     prepared = prepare(sources, arguments.out, _wishes(arguments), watch=_bar)
     report = label_report.report(prepared.data_set)
