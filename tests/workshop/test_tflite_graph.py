@@ -24,11 +24,27 @@ def test_operators_come_in_order_with_kind_version_and_options(two_layers: Path)
     assert (logistic.kind, logistic.version, logistic.is_custom) == ("LOGISTIC", 2, False)
 
 
-def test_a_layer_is_called_by_the_last_of_its_fused_names(two_layers: Path) -> None:
-    assert [operator.name for operator in read_graph(two_layers).operators] == [
-        "features",
-        "scores",
-    ]
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("model/features;model/norm;model/bias", "model/features"),
+        ("scores:0", "scores"),
+        ("tf.math.add_3/Add", "tf.math.add_3/Add"),
+        (
+            "torch.nn.modules.container.Sequential_body/torch.nn.Conv2d_0;2",
+            "Sequential_body/Conv2d_0",
+        ),
+    ],
+)
+def test_a_layer_is_called_by_the_first_of_its_fused_names(
+    tmp_path: Path, name: str, short: str
+) -> None:
+    net = NetWriter()
+    source, result = net.tensor("picture", [1, 4]), net.tensor(name, [1, 4])
+    net.operator("LOGISTIC", [source], [result])
+    graph = read_graph(net.write(tmp_path / "net.tflite", [source], [result]))
+
+    assert graph.operators[0].name == short
 
 
 def test_constants_are_told_from_what_is_computed(two_layers: Path) -> None:

@@ -144,7 +144,7 @@ def write_two_layers(path: Path) -> Path:
     net = NetWriter()
     picture = net.tensor("picture", [1, 8, 8, 3], scales=(1 / 127,))
     weights = np.random.default_rng(1).integers(-127, 127, (4, 3, 3, 3))
-    features = net.conv("model;features", picture, [1, 8, 8, 4], weights)
+    features = net.conv("features;norm", picture, [1, 8, 8, 4], weights)
     scores = net.tensor("scores:0", [1, 8, 8, 4], scales=(1 / 256,), zero_point=-128)
     net.operator("LOGISTIC", [features], [scores], version=2)
     return net.write(path, [picture], [scores])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -320,19 +319,12 @@ def _alone_ms(
         for index in cut.inputs
     ]
     try:
-        interpreter = _load_content(cut.content)
+        interpreter = cut.load()
         for _ in range(WARM_UP_RUNS):
             interpreter.invoke(inputs)
         return _median_ms(interpreter, inputs, runs, now)
     except CameraAppError:
         return None  # of a kind that does not run alone; the report says so
-
-
-def _load_content(content: bytes) -> Interpreter:
-    with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
-        file.write(content)
-        file.flush()
-        return choose_runtime().load(Path(file.name))  # keeps hold of it after it is gone
 
 
 def _median_ms(interpreter: Interpreter, inputs: Sequence[Array], runs: int, now: Now) -> float:

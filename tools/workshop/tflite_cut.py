@@ -7,6 +7,7 @@ timed, and can be fed with whatever its error is to be seen with.
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
+from camera_app.inference import Interpreter, choose_runtime
 from tools.workshop.tflite_graph import parse, read_content
 
 IDENTIFIER = b"TFL3"
@@ -34,6 +36,17 @@ class Cut:
     content: bytes
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    def load(self) -> Interpreter:
+        """Make it ready to run.
+
+        Raises:
+            PackRejected: The operator does not run alone.
+        """
+        with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
+            file.write(self.content)
+            file.flush()
+            return choose_runtime().load(Path(file.name))  # keeps hold of it after it is gone
 
 
 class Cutter:

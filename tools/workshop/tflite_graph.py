@@ -105,8 +105,9 @@ class GraphTensor:
 
     @property
     def short_name(self) -> str:
-        """The end of the name, which is what tells one layer from another."""
-        return self.name.rsplit(";", 1)[-1].removesuffix(":0")
+        """The name of the layer that it comes from, without those that were fused into it."""
+        parts = self.name.split(";", 1)[0].removesuffix(":0").split("/")
+        return "/".join(_unqualified(part) for part in parts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -378,6 +379,11 @@ def kind_of(code: Any) -> tuple[str, bool]:
 
 def _numbers(vector: Any) -> tuple[int, ...]:
     return () if vector is None else tuple(int(number) for number in vector)
+
+
+def _unqualified(part: str) -> str:
+    """Return a part of a name without the module that PyTorch's converter puts before it."""
+    return part.rsplit(".", 1)[-1] if part.startswith(("torch.", "litert_torch.")) else part
 
 
 def _names(enumeration: Any) -> dict[int, str]:
