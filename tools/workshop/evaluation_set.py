@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ class TruthPicture:
         """
         if self.frame is None:
             return read_picture(str(self.path))
-        return _frames(self.path)[self.frame]
+        return _frame(self.path, self.frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,26 +239,31 @@ def _prepared_picture(
 
 def _clips(folder: Path) -> EvaluationSet:
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in CLIP_SUFFIXES)
-    frames = [(path, number) for path in paths for number in range(len(_frames(path)))]
+    frames = [(path, number, size) for path in paths for number, size in _sizes(path)]
     pictures = tuple(
-        TruthPicture(f"{path.name} frame {number}", path, number, _frames(path)[number].size, ())
-        for path, number in frames[FIRST_FRAME::FRAME_STEP]
+        TruthPicture(f"{path.name} frame {number}", path, number, size, ())
+        for path, number, size in frames[FIRST_FRAME::FRAME_STEP]
     )
     return EvaluationSet(folder.name, (FACE,), pictures, has_boxes=False)
 
 
-@lru_cache(maxsize=1)
-def _frames(path: Path) -> tuple[Rgb, ...]:
-    """Return every frame of a clip; those of the last clip are kept."""
-    return tuple(_decoded(path))
+def _sizes(path: Path) -> Iterator[tuple[int, Size]]:
+    for number, frame in enumerate(_decoded(path)):
+        yield number, Size(frame.width, frame.height)
 
 
-def _decoded(path: Path) -> Iterator[Rgb]:
+def _frame(path: Path, number: int) -> Rgb:
+    # From the clip's beginning every time: exact where seeking is not, and clips are short.
+    frame = next(islice(_decoded(path), number, None))
+    return Rgb(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
+
+
+def _decoded(path: Path) -> Iterator[av.VideoFrame]:
     reader = ContainerReader(lambda: av.open(str(path)), str(path))
     try:
         reader.open()
         while (frame := reader.read()) is not None:
-            yield Rgb(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
+            yield frame
     finally:
         reader.close()
 
