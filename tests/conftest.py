@@ -113,6 +113,17 @@ def signing_key() -> PrivateKey:
 
 
 @pytest.fixture
+def strangers_pack(tmp_path: Path) -> tuple[Path, str]:
+    """A pack signed with a key that nobody trusts yet, without weights; its folder and the key."""
+    stranger = PrivateKey(bytes([7]) * 32)
+    folder = tmp_path / "packs" / "stranger"
+    shutil.copytree(catalogue_folder() / "yolox_nano_person_256", folder)
+    manifest = (folder / "manifest.toml").read_bytes()
+    (folder / "manifest.sig").write_bytes(stranger.sign(manifest))
+    return folder, stranger.public
+
+
+@pytest.fixture
 def sign_manifest() -> Callable[[Path], None]:
     """Sign the manifest in a folder, whatever it says."""
     return sign_as_it_stands

@@ -18,6 +18,7 @@ from camera_app.config import (
     signed_area,
 )
 from camera_app.errors import ConfigError, Problem
+from camera_app.models import PrivateKey
 
 CAMERA = '[camera.front]\nsource = "clip.mp4"\n'
 
@@ -234,3 +235,15 @@ def test_every_key_says_what_it_is_for() -> None:
     ]
 
     assert undocumented == []
+
+
+@pytest.mark.parametrize("key", ["", "ed25519:AAAA", "A" * 43 + "=", f"ed25519:{'A' * 42}B="])
+def test_a_trusted_key_that_is_none_is_named(key: str) -> None:
+    text = f'[models]\ntrusted_keys = ["{key}"]\n[camera.a]\nsource = "x"\n'
+    with pytest.raises(ConfigError, match=r"line 2: models\.trusted_keys\[0\]"):
+        parse_config(text)
+
+
+def test_a_trusted_key_as_it_is_printed_is_taken(signing_key: PrivateKey) -> None:
+    text = f'[models]\ntrusted_keys = ["{signing_key.public}"]\n[camera.a]\nsource = "x"\n'
+    assert parse_config(text).models.trusted_keys == (signing_key.public,)

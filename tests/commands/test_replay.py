@@ -87,3 +87,20 @@ def test_two_cameras_in_the_configuration_need_a_name(
     assert "a, b" in capsys.readouterr().err
     assert main(["replay", "x.mp4", "--config", str(config), "--camera", "c"]) == 1
     assert "'c'" in capsys.readouterr().err
+
+
+def test_replay_uses_packs_of_the_keys_that_its_configuration_trusts(
+    strangers_pack: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, key = strangers_pack
+    config = tmp_path / "camera.toml"
+    camera = f'[camera.a]\nsource = "x"\nmodel = "{folder}"\n'
+    words = ["replay", str(tmp_path / "no.mkv"), "--config", str(config)]
+    config.write_text(camera)
+    assert main(words) == 1
+    assert "a key that is not trusted here" in capsys.readouterr().err
+    config.write_text(f'[models]\ntrusted_keys = ["{key}"]\n{camera}')
+    assert main(words) == 1
+    told = capsys.readouterr().err
+    assert "not trusted" not in told
+    assert "no.mkv" in told

@@ -243,3 +243,21 @@ def test_a_model_without_weights_is_an_error_that_says_what_to_do(
     told = ends_at_once(service)
     assert "weights are missing" in told
     assert "Traceback" not in told
+
+
+def test_the_service_uses_packs_of_the_keys_that_its_configuration_trusts(
+    service: Service,
+    strangers_pack: tuple[Path, str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("CAMERA_APP_MODEL_PATH", str(tmp_path))
+    folder, key = strangers_pack
+    service.configure(1, source="synthetic:")
+    text = service.config.read_text()
+    assert "[inference]" not in text
+    text += f'\n[inference]\nmodel = "{folder}"\n'
+    service.config.write_text(text)
+    assert "a key that is not trusted here" in ends_at_once(service)
+    service.config.write_text(f'{text}\n[models]\ntrusted_keys = ["{key}"]\n')
+    assert "weights are missing" in ends_at_once(service)
