@@ -348,6 +348,40 @@ def test_a_problem_is_named_refused_left_out_or_put_right(
     assert found == fixed
 
 
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".webp"])
+def test_a_picture_cut_short_is_told_by_its_missing_end(ending: str) -> None:
+    """Some OpenCV releases decode half a file and say nothing; the end must be looked for."""
+    picture = cv2.imdecode(np.frombuffer(photograph(1), np.uint8), cv2.IMREAD_COLOR)
+    content = cv2.imencode(ending, picture)[1].tobytes()
+    assert look_at(content, "").flaw == ""
+    for share in (0.5, 0.9, 0.999):
+        assert "without its end" in look_at(content[: int(len(content) * share)], "").flaw
+
+
+def test_a_thumbnail_inside_does_not_hide_that_the_picture_is_cut_short() -> None:
+    whole, thumbnail = photograph(2), photograph(3, (16, 12))
+    application = b"Exif\0\0" + thumbnail
+    header = b"\xff\xe1" + (len(application) + 2).to_bytes(2, "big")
+    content = whole[:2] + header + application + whole[2:]
+    assert look_at(content + b"more", "").flaw == ""
+    assert "without its end" in look_at(content[:-300], "").flaw
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.jpg", "a/../../secret.jpg", "..\\secret.jpg", "ABSOLUTE"]
+)
+def test_labels_cannot_name_a_picture_outside_of_their_source(tmp_path: Path, name: str) -> None:
+    secret = write(tmp_path / "secret.jpg", photograph(7000))
+    write(tmp_path / "zoo/secret.jpg", photograph(7001))  # what `..` leads to from zoo/images
+    writer = some_coco(tmp_path / "zoo")
+    (tmp_path / "zoo/a").mkdir()
+    given = str(secret) if name == "ABSOLUTE" else name
+    writer.document["images"][0]["file_name"] = given
+    prepared = do(writer.save(), tmp_path / "out", on_problem="skip")
+    assert told(prepared) == {"picture-missing": [f"zoo/{given}"]}
+    assert len(prepared.data_set.images) == 7
+
+
 def test_edges_rounded_outside_by_a_pixel_are_no_problem(tmp_path: Path) -> None:
     writer = some_coco(tmp_path / "zoo")
     writer.annotate(1, [-0.6, 10, 65, 38.9])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -108,9 +107,14 @@ def _cut_short(content: bytes) -> str:
         return "is cut short: a JPEG without its end"
     if content.startswith(b"\x89PNG") and b"IEND" not in content[-64:]:
         return "is cut short: a PNG without its end"
-    if content.startswith(b"RIFF") and len(content) < struct.unpack_from("<I", content, 4)[0]:
+    if content.startswith(b"RIFF") and len(content) < _riff_bytes(content):
         return "is cut short: a WebP without its end"
     return ""
+
+
+def _riff_bytes(content: bytes) -> int:
+    """Return the length that a RIFF file gives itself; its first eight bytes do not count there."""
+    return 8 + int.from_bytes(content[4:8].ljust(4, b"\xff"), "little")
 
 
 @dataclass(slots=True)

@@ -59,7 +59,7 @@ class Wishes:
             must not be in train and the other in val. Copies compressed or scaled again differ by
             up to about 24.
         held_out_bits: The same for `held_out`, where a picture too few costs less than one too
-            many. Of two million pairs of different photographs none differed by less than 43.
+            many. Of 111 photographs and 8,871 others no pair differed by less than 56.
     """
 
     classes: tuple[str, ...] = ()
