@@ -90,7 +90,7 @@ def average_precision(
         by_class={name: _mean(whole[..., [k]]) for k, name in enumerate(classes)},
         by_area=_by_range(areas, AREAS),
         by_height=_by_range(heights, HEIGHTS),
-        curve=tuple(whole[IOU_50].mean(axis=1).tolist()),
+        curve=tuple(_rounded(value) for value in whole[IOU_50].mean(axis=1)),
     )
 
 
@@ -104,7 +104,12 @@ def _by_range(table: Reals, ranges: Ranges) -> dict[str, Precision | None]:
 def _mean(table: Reals) -> Precision:
     """Return the mean over the classes that are there; table (IoU, recall, class)."""
     by_iou = np.nanmean(np.where(table > ABSENT, table, np.nan), axis=(1, 2))
-    return Precision(float(by_iou.mean()), float(by_iou[IOU_50]), float(by_iou[IOU_75]))
+    return Precision(_rounded(by_iou.mean()), _rounded(by_iou[IOU_50]), _rounded(by_iou[IOU_75]))
+
+
+def _rounded(value: float) -> float:
+    # COCO's precision is short of the true one by some 1e-16: nothing that a reader should see.
+    return round(float(value), 6)
 
 
 def _precisions(

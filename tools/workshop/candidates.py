@@ -8,9 +8,10 @@ it can be measured.
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
-from camera_app.inference import Network, TensorSpec, choose_runtime, load_network
+from camera_app.inference import Network, TensorSpec, load_network, runtime_for
 from camera_app.models import (
     Colour,
     Fit,
@@ -21,7 +22,7 @@ from camera_app.models import (
     find_pack,
     locate_weights,
 )
-from camera_app.models.inspect import sha256_of
+from camera_app.models.inspect import kind_of, sha256_of
 from camera_app.models.pack import Card, Licence, Normalisation, Tensors, Weights
 from tools.workshop.errors import WorkshopError
 from tools.workshop.runs import RunFolder
@@ -133,8 +134,9 @@ def _meaning_of_bytes(network: Network) -> Normalisation:
 
 
 def _weights(path: Path) -> Weights:
-    return Weights(file=path.name, sha256=sha256_of(path), size_bytes=path.stat().st_size)
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", path.name)  # a manifest allows no other characters
+    return Weights(file=name, sha256=sha256_of(path), size_bytes=path.stat().st_size)
 
 
 def _input_of(path: Path) -> TensorSpec:
-    return choose_runtime().load(path).inputs[0]
+    return runtime_for(kind_of(path.name)).load(path).inputs[0]

@@ -89,12 +89,14 @@ class EvaluationSet:
         classes: All that is marked in the pictures, in the order of the annotations.
         pictures: In the order of their names.
         has_boxes: Places are known. If not, every picture shows one face, nobody says where.
+        marked_by: The network that drew the boxes; empty if they came with the pictures.
     """
 
     name: str
     classes: tuple[str, ...]
     pictures: tuple[TruthPicture, ...]
     has_boxes: bool = True
+    marked_by: str = ""
 
 
 def load(folder: Path) -> EvaluationSet:
@@ -109,6 +111,7 @@ def load(folder: Path) -> EvaluationSet:
     if not found.pictures:
         raise WorkshopError("no pictures to measure with", where=str(folder), remedy=_remedy())
     _require_files(found)
+    _require_sizes(found)
     return found
 
 
@@ -134,6 +137,16 @@ def _require_files(found: EvaluationSet) -> None:
             f"{len(missing)} annotated pictures are not there: {_listing(missing)}",
             where=found.name,
             remedy="Put the pictures beside the annotations, or take them out of the annotations",
+        )
+
+
+def _require_sizes(found: EvaluationSet) -> None:
+    empty = [one.name for one in found.pictures if one.size.width < 1 or one.size.height < 1]
+    if empty:
+        raise WorkshopError(
+            f"{len(empty)} pictures are said to have no size: {_listing(empty)}",
+            where=found.name,
+            remedy="Make the annotations anew: width and height must be those of the pictures",
         )
 
 
@@ -215,7 +228,8 @@ def _face_picture(folder: Path, name: str, boxes: list[TruthBox]) -> TruthPictur
 
 def _prepared(folder: Path) -> EvaluationSet:
     data = dataset.load(folder)
-    pictures = tuple(_prepared_picture(folder, data.classes, one) for one in data.split("val"))
+    with _understanding(folder / dataset.FILE):
+        pictures = tuple(_prepared_picture(folder, data.classes, one) for one in data.split("val"))
     pictures = tuple(sorted(pictures, key=lambda one: one.name))
     return EvaluationSet(folder.name, _marked(data.classes, pictures), pictures)
 
@@ -281,7 +295,7 @@ def _understanding(path: Path) -> Iterator[None]:
     """Turn what a wrong annotation file brings about into a sentence."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise WorkshopError(
             f"the annotations cannot be understood: {error!r}",
             where=str(path),

@@ -133,20 +133,22 @@ def marked_by(reference: Network, pictures: EvaluationSet) -> EvaluationSet:
     Raises:
         WorkshopError: The reference finds no face in one of the pictures.
     """
-    looked = look_at_all([reference], pictures)[0]
     marked = tuple(
-        dataclasses.replace(picture, boxes=(_face(picture, found),))
-        for picture, found in zip(pictures.pictures, looked.found, strict=True)
+        dataclasses.replace(one, boxes=(_face(reference, one),))
+        for one in _with_progress(pictures.pictures, f"{pictures.name}, faces marked")
     )
-    return dataclasses.replace(pictures, pictures=marked, has_boxes=True)
+    return dataclasses.replace(
+        pictures, pictures=marked, has_boxes=True, marked_by=reference.pack.name
+    )
 
 
-def _face(picture: TruthPicture, found: Sequence[Detection]) -> TruthBox:
-    sure = [one.box for one in found if one.score >= REFERENCE_SCORE and one.label == FACE]
-    if not sure:
+def _face(reference: Network, picture: TruthPicture) -> TruthBox:
+    found = reference.look(read(picture), min_score=REFERENCE_SCORE)
+    faces = [one.box for one in found if one.label == FACE]
+    if not faces:
         raise WorkshopError(
             "the reference finds no face here",
             where=picture.name,
             remedy="Choose another reference, or leave this clip out",
         )
-    return TruthBox(min(sure, key=lambda box: box.top), FACE)
+    return TruthBox(min(faces, key=lambda box: box.top), FACE)

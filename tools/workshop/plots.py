@@ -49,9 +49,9 @@ def found_against_others(comparison: Comparison) -> bytes:
     figure, axes = _drawing("other boxes", "share of faces found")
     for one in comparison.evaluations:
         steps = one.faces.curve if one.faces else ()
-        others = [count.wrong for count in steps]
-        axes.step(others, [count.recall for count in steps], where="post", label=one.model)
-        axes.plot(others[-1:], [count.recall for count in steps[-1:]], marker="o", color="black")
+        others = [0, *(count.wrong for count in steps)]
+        recall = [0.0, *(count.recall for count in steps)]
+        axes.step(others, recall, where="post", marker=".", label=one.model)
     axes.set_xscale("symlog")
     axes.set_xlim(left=0)
     axes.set_ylim(0, 1.02)

@@ -39,13 +39,13 @@ NOTHING = {
 POLICY = "default-src 'none'; img-src 'self' data: file:; style-src 'unsafe-inline'"
 STYLE = """
 :root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; margin: 0.5rem 0 1.5rem; }
 th, td { border-bottom: 1px solid #8884; padding: 0.25rem 0.75rem; text-align: right; }
 th:first-child, td:first-child { text-align: left; }
 .plots, .gallery { display: flex; flex-wrap: wrap; gap: 1rem; }
-.plots img { background: white; max-width: 100%; }
+.plots img { background: white; width: 34rem; max-width: 100%; }
 figure { margin: 0; }
 .gallery figure { max-width: 320px; }
 .gallery img { max-width: 100%; }
@@ -167,7 +167,9 @@ def _summary(comparison: Comparison) -> str:
     classes = comparison.classes
     what = ", ".join(classes) if len(classes) <= 10 else f"{len(classes)} classes"
     objects = objects_of(comparison.pictures, classes)
-    return f"{count} pictures, {objects} objects to be found: {what}."
+    marked_by = comparison.pictures.marked_by
+    marked = f" Nobody marked them: the boxes are those of {marked_by}." if marked_by else ""
+    return f"{count} pictures, {objects} objects to be found: {what}.{marked}"
 
 
 def _origin() -> str:
@@ -220,11 +222,11 @@ def _overall_row(one: Evaluation) -> tuple[str, ...]:
 
 
 def _threshold_table(evaluations: Sequence[Evaluation]) -> Markup:
-    head = ("model", "score", "recall", "precision", "F1", "wrong boxes", "mean IoU")
+    head = ("model", "score", "recall", "precision", "F1", "wrong boxes", "the score is")
     rows = []
     for one in evaluations:
-        asked, best = one.at_score, one.at_best
-        counts = [(asked, f"{one.mean_iou:.3f}")] + ([(best, "best F1")] if best else [])
+        best = [(one.at_best, "of the best F1")] if one.at_best else []
+        counts = [(one.at_score, "as asked"), *best]
         rows += [
             (
                 one.model,

@@ -3,4 +3,16 @@
 A step has `configure(subparsers)` and `run(arguments) -> int`, as the camera's own commands do.
 """
 
-STEPS: tuple[str, ...] = ("prepare", "lint", "evaluate", "benchmark", "pack", "sign")
+STEPS: tuple[str, ...] = (
+    "prepare",
+    "train",
+    "distill",
+    "prune",
+    "convert",
+    "quantize",
+    "lint",
+    "evaluate",
+    "benchmark",
+    "pack",
+    "sign",
+)

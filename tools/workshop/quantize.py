@@ -1,0 +1,126 @@
+"""Full-integer quantization of a float TFLite file, by ai-edge-quantizer.
+
+Activations and tensors in and out become int8, weights int8 with a scale a channel. What range
+each tensor needs is measured on calibration pictures, prepared as the camera prepares them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from camera_app.commands.detect import read_picture
+from camera_app.errors import SourceUnsupported
+from tools.workshop.candidates import load_model
+from tools.workshop.dataset import DataSet
+from tools.workshop.errors import WorkshopError
+from tools.workshop.runs import write_bytes
+
+Array = npt.NDArray[np.float32]
+
+# With fewer, one unusual picture sets the ranges; the field uses a hundred and more.
+FEWEST_PICTURES = 64
+# Every how manyth channel range counts: a layer is told off in the report, not here.
+LEAST_BYTE, MOST_BYTE = 0.0, 255.0
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """What quantization did to a file.
+
+    Attributes:
+        float_bytes: Size before.
+        int8_bytes: Size after.
+        pictures: How many it was calibrated on.
+    """
+
+    float_bytes: int
+    int8_bytes: int
+    pictures: int
+
+
+def calibration_inputs(float_path: Path, data: DataSet, count: int) -> list[Array]:
+    """Return pictures to train on, spread over the data set, as the network takes them.
+
+    Two plain ones, all black and all white, come first: so the input's range is that of a byte
+    whatever the pictures hold.
+
+    Raises:
+        WorkshopError: There are too few.
+    """
+    images = data.split("train")
+    if len(images) < FEWEST_PICTURES:
+        raise WorkshopError(
+            f"{len(images)} pictures are too few to calibrate on, at least {FEWEST_PICTURES} "
+            "are needed",
+            where="the data set's split train",
+            remedy="Add pictures from the camera that the network is for; 200 to 500 are best",
+        )
+    network = load_model(str(float_path))
+    # Spread evenly: a data set is in order of its sources.
+    places = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
+    inputs = [_prepared(network, str(images[place].path)) for place in places]
+    blank = np.full_like(inputs[0], LEAST_BYTE), np.full_like(inputs[0], MOST_BYTE)
+    return [*blank, *inputs]
+
+
+def _prepared(network: Any, path: str) -> Array:
+    try:
+        return np.asarray(network.prepare(read_picture(path)).tensor, np.float32)
+    except SourceUnsupported as error:
+        raise WorkshopError(
+            f"a calibration picture cannot be read: {error}",
+            remedy="Run `prepare` again; it leaves such pictures out",
+        ) from error
+
+
+def quantize(float_path: Path, int8_path: Path, inputs: Sequence[Array]) -> Quantized:
+    """Write the int8 file.
+
+    Raises:
+        WorkshopError: The quantizer refuses the file, or the result is not all integer.
+    """
+    from ai_edge_quantizer import quantizer, recipe
+
+    try:
+        with _quiet():
+            worker = quantizer.Quantizer(str(float_path), recipe.static_wi8_ai8())
+            name, argument = _signature(float_path)
+            ranges = worker.calibrate({name: [{argument: picture} for picture in inputs]})
+            result = worker.quantize(ranges)
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise WorkshopError(
+            f"the quantizer refuses the network: {error}",
+            where=str(float_path),
+            remedy="`lint` says which of its operators have no integer form",
+        ) from error
+    content = bytes(result.quantized_model)
+    write_bytes(int8_path, content)
+    return Quantized(float_path.stat().st_size, len(content), len(inputs))
+
+
+def _signature(path: Path) -> tuple[str, str]:
+    """Return the names of a file's only signature and of its only input."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    signatures = Interpreter(model_path=str(path)).get_signature_list()
+    if len(signatures) != 1:
+        raise ValueError(f"expected one signature, the file has {len(signatures)}")
+    ((name, signature),) = signatures.items()
+    if len(signature["inputs"]) != 1:
+        raise ValueError(f"expected one input, the file has {len(signature['inputs'])}")
+    return name, signature["inputs"][0]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the quantizer's own progress bars out of the way: it has three, and no switch."""
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        yield

@@ -1,0 +1,89 @@
+"""`distill`: a detector learns from a prepared data set and from a teacher."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from camera_app.inference import load_network
+from camera_app.models import ModelPack, find_pack, locate_weights
+from tools.workshop import dataset
+from tools.workshop.steps.train import (
+    add_training_options,
+    few_pictures_of,
+    from_yolox,
+    prepare_pytorch,
+    record,
+    schedule_of,
+    starting_network,
+)
+
+if TYPE_CHECKING:
+    from tools.workshop.imitation import Teacher
+
+WAYS = ("auto", "cells", "boxes")
+
+DESCRIPTION = """Train a detector as `train` does, with a teacher: any detector pack, a TFLite file
+included.
+
+Two ways. `cells` asks the teacher about every sample, cell by cell: for a YOLOX-nano, whose cells
+are ours. `boxes` lets a teacher of any family look at every picture once, upright and mirrored,
+and takes what it finds into the labels, as surely as it finds it."""
+
+
+def configure(subparsers: Any) -> None:
+    """Add the parser of this step."""
+    parser = subparsers.add_parser(
+        "distill",
+        help="train a detector with a teacher",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_training_options(parser)
+    parser.add_argument("--teacher", required=True, metavar="PACK", help="name, folder or file")
+    parser.add_argument(
+        "--way", choices=WAYS, default="auto", help="default: cells for a YOLOX-nano, else boxes"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train with the teacher, and leave the network in the run folder."""
+    from tools.workshop.train import Training
+
+    prepare_pytorch(arguments)
+    data = dataset.load(arguments.data)
+    pack = find_pack(arguments.teacher)
+    imitated = None
+    if _by_cells(arguments.way, pack):
+        imitated = _cell_teacher(arguments, data, pack)
+    else:
+        data = _taught(arguments, data, pack)
+    detector = starting_network(arguments, data)
+    Training(detector, data, schedule_of(arguments), arguments.run_folder, imitated).run()
+    record("distill", arguments)
+    return 0
+
+
+def _by_cells(way: str, pack: ModelPack) -> bool:
+    return way == "cells" or (way == "auto" and pack.name.startswith("yolox_nano"))
+
+
+def _cell_teacher(arguments: argparse.Namespace, data: dataset.DataSet, pack: ModelPack) -> Teacher:
+    from tools.workshop.imitation import Teacher
+    from tools.workshop.network import Detector, NetworkPlan, standard_widths
+
+    standard = NetworkPlan(
+        data.classes, arguments.size, arguments.size, standard_widths(), activation="silu"
+    )
+    detector = Detector(standard)
+    from_yolox(detector, locate_weights(pack), few_pictures_of(arguments, data))
+    return Teacher(detector)
+
+
+def _taught(
+    arguments: argparse.Namespace, data: dataset.DataSet, pack: ModelPack
+) -> dataset.DataSet:
+    from tools.workshop.soft_labels import teach, teacher_of
+
+    return teach(data, teacher_of(load_network(pack), data.classes), arguments.run_folder)

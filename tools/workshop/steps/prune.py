@@ -1,0 +1,39 @@
+"""`prune`: a trained network loses the channels that weigh least."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tools.workshop.runs import RunFolder
+
+DESCRIPTION = """Take channels away from a trained network. What is left sees badly until it is
+trained on, with `train` or `distill` and --start."""
+
+
+def configure(subparsers: Any) -> None:
+    """Add the parser of this step."""
+    parser = subparsers.add_parser("prune", help="take channels away", description=DESCRIPTION)
+    parser.add_argument("source", type=Path, help="run folder of the trained network")
+    parser.add_argument("--run", dest="run_folder", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--share", type=float, default=0.4, help="of the channels, 0 to 1 (default: 0.4)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prune, and leave the smaller network in the run folder."""
+    from tools.workshop import network
+    from tools.workshop.prune import prune
+
+    pruned = prune(network.load_run(arguments.source), arguments.share)
+    network.save(arguments.run_folder, pruned.detector)
+    figures = {"parameters": pruned.parameters, "multiplications": pruned.multiplications}
+    for name, (before, after) in figures.items():
+        print(f"{name}: {before:,} -> {after:,} ({after / before:.0%})")
+    given = {name: value for name, value in vars(arguments).items() if name != "run"}
+    weights = {"weights": arguments.source / network.WEIGHTS_FILE}
+    RunFolder(arguments.run_folder).record("prune", given, inputs=weights, figures=figures)
+    return 0

@@ -1,0 +1,277 @@
+"""Trains a detector, epoch by epoch; a stopped run goes on where its last epoch ended.
+
+The weights that are kept are a running mean of those that are trained: on few pictures it is
+steadier. What each epoch gave is a line of `history.jsonl`.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from tools.workshop import network
+from tools.workshop.augment import PLAIN, Augmentation
+from tools.workshop.dataset import DataSet
+from tools.workshop.errors import WorkshopError
+from tools.workshop.feed import Batch, batches
+from tools.workshop.imitation import Teacher, imitation_loss
+from tools.workshop.losses import Cells, Losses, cells_of, losses_of
+from tools.workshop.network import STRIDES, Detector
+from tools.workshop.normalisation import measure_anew
+from tools.workshop.runs import write_bytes
+
+CHECKPOINT = "checkpoint.pt"
+HISTORY = "history.jsonl"
+LARGEST_STEP = 10.0
+FEW = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How a network is trained.
+
+    Attributes:
+        epochs: Times that every picture is shown.
+        batch: Pictures a step.
+        rate: Learning rate at its highest; it falls to a hundredth along a cosine.
+        warm_up_steps: Steps in which the rate rises from zero.
+        decay: Weight decay of convolutions.
+        memory: Share of the kept weights that a step leaves as they are.
+        sizes: Height and width of the inputs, one drawn a batch.
+        seed: Of everything that is left to chance.
+        workers: Processes that make samples.
+        imitation: Weight of the teacher's say against the labels', if there is a teacher.
+        most_batches: Batches of an epoch at most; None for all. For trials.
+    """
+
+    epochs: int = 6
+    batch: int = 32
+    rate: float = 1e-3
+    warm_up_steps: int = 100
+    decay: float = 5e-4
+    memory: float = 0.995
+    sizes: tuple[tuple[int, int], ...] = ((256, 256),)
+    seed: int = 0
+    workers: int = 2
+    imitation: float = 1.0
+    most_batches: int | None = None
+    how: Augmentation = field(default_factory=Augmentation)
+
+
+class Training:
+    """One run of training. Not for more than one thread."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        data: DataSet,
+        schedule: Schedule,
+        folder: Path,
+        teacher: Teacher | None = None,
+    ) -> None:
+        self._images = data.split("train")
+        if not self._images:
+            raise WorkshopError("the data set has no pictures to train on", where="split train")
+        self._data = data
+        self._detector = detector.to(memory_format=torch.channels_last)
+        self._schedule = schedule
+        self._folder = folder
+        self._teacher = teacher
+        self._kept: Detector = copy.deepcopy(detector)
+        self._kept.eval()
+        self._optimizer = _optimizer(detector, schedule)
+        count = max(1, len(self._images) // schedule.batch)
+        self._steps_per_epoch = min(count, schedule.most_batches or count)
+        self._step = 0
+        self._epoch = 0
+        self._cells: dict[tuple[int, int], Cells] = {}
+
+    @property
+    def kept(self) -> Detector:
+        """The network with the mean of the weights: what training is for."""
+        return self._kept
+
+    def run(self) -> None:
+        """Train from wherever the run folder says to the end; leave the network there."""
+        torch.manual_seed(self._schedule.seed)
+        if (self._folder / CHECKPOINT).is_file():
+            self._resume()
+        else:
+            self._begin()
+        while self._epoch < self._schedule.epochs:
+            self._one_epoch()
+            self._epoch += 1
+            self._save()
+        # The kept weights are a mean that no batch went through: measured on what a camera sees.
+        measure_anew(self._kept, few_pictures(self._data, self._schedule.sizes[0]))
+        network.save(self._folder, self._kept)
+
+    def _begin(self) -> None:
+        (self._folder / HISTORY).unlink(missing_ok=True)
+        self._kept.load_state_dict(self._detector.state_dict())
+
+    def _one_epoch(self) -> None:
+        self._detector.train()
+        begun = time.monotonic()
+        sums = {"objectness": 0.0, "category": 0.0, "box": 0.0, "imitation": 0.0}
+        bar = tqdm(
+            self._batches(),
+            total=self._steps_per_epoch,
+            desc=f"epoch {self._epoch + 1} of {self._schedule.epochs}",
+            disable=not sys.stderr.isatty(),
+        )
+        for batch in bar:
+            parts = self._one_step(batch)
+            for name, value in parts.items():
+                sums[name] += value
+            bar.set_postfix({name: f"{value:.2f}" for name, value in parts.items()})
+        means = {name: round(value / self._steps_per_epoch, 4) for name, value in sums.items()}
+        self._log({"epoch": self._epoch + 1, **means, "seconds": round(time.monotonic() - begun)})
+
+    def _batches(self) -> Iterator[Batch]:
+        schedule = self._schedule
+        source = batches(
+            self._images,
+            schedule.how,
+            schedule.sizes,
+            batch=schedule.batch,
+            seed=schedule.seed,
+            epoch=self._epoch,
+            workers=schedule.workers,
+        )
+        for _, batch in zip(range(self._steps_per_epoch), source, strict=False):
+            yield batch
+
+    def _one_step(self, batch: Batch) -> dict[str, float]:
+        pictures = batch.pictures.float().contiguous(memory_format=torch.channels_last)
+        cells = self._cells_of(pictures)
+        boxes, logits = self._detector(pictures)
+        losses = losses_of(boxes, logits, batch, cells)
+        loss = losses.total
+        parts = _floats(losses)
+        if self._teacher is not None:
+            said = imitation_loss(boxes, logits, self._teacher.look(pictures), cells)
+            loss = loss + self._schedule.imitation * said
+            parts["imitation"] = float(said.detach())
+        self._learn(loss)
+        return parts
+
+    def _learn(self, loss: Tensor) -> None:
+        if not torch.isfinite(loss):
+            raise WorkshopError(
+                f"the loss is {float(loss)} at step {self._step}",
+                where=str(self._folder),
+                remedy="Lower --rate; the same command goes on from the last whole epoch",
+            )
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate_at(self._step, self._schedule, self._steps_per_epoch)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._detector.parameters(), LARGEST_STEP)
+        self._optimizer.step()
+        self._step += 1
+        self._remember()
+
+    @torch.no_grad()
+    def _remember(self) -> None:
+        """Move the kept weights a little towards the trained ones; faster at the beginning."""
+        memory = min(self._schedule.memory, (1 + self._step) / (10 + self._step))
+        trained = self._detector.state_dict()
+        for name, kept in self._kept.state_dict().items():
+            if kept.dtype.is_floating_point:
+                kept.mul_(memory).add_(trained[name], alpha=1 - memory)
+            else:
+                kept.copy_(trained[name])
+
+    def _cells_of(self, pictures: Tensor) -> Cells:
+        size = (pictures.shape[2], pictures.shape[3])
+        if size not in self._cells:
+            self._cells[size] = cells_of(*size, STRIDES)
+        return self._cells[size]
+
+    def _log(self, record: dict[str, Any]) -> None:
+        with (self._folder / HISTORY).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        print(" ".join(f"{name} {value}" for name, value in record.items()), flush=True)
+
+    def _save(self) -> None:
+        buffer = io.BytesIO()
+        torch.save(
+            {
+                "epoch": self._epoch,
+                "step": self._step,
+                "trained": self._detector.state_dict(),
+                "kept": self._kept.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+                "schedule": json.dumps(asdict(self._schedule), sort_keys=True),
+            },
+            buffer,
+        )
+        write_bytes(self._folder / CHECKPOINT, buffer.getvalue())
+
+    def _resume(self) -> None:
+        path = self._folder / CHECKPOINT
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise WorkshopError(
+                f"the checkpoint cannot be read: {error}",
+                where=str(path),
+                remedy="Remove it to begin anew",
+            ) from error
+        if state["schedule"] != json.dumps(asdict(self._schedule), sort_keys=True):
+            raise WorkshopError(
+                "the folder holds a run with other settings",
+                where=str(path),
+                remedy="Take another --run folder, or the settings in its train.json",
+            )
+        self._detector.load_state_dict(state["trained"])
+        self._kept.load_state_dict(state["kept"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._epoch, self._step = state["epoch"], state["step"]
+
+
+def few_pictures(data: DataSet, size: tuple[int, int]) -> list[Tensor]:
+    """Return some hundred pictures of a data set, spread over it, as the camera would see them."""
+    images = data.split("train")
+    chosen = images[:: max(1, len(images) // FEW)]
+    source = batches(chosen, PLAIN, [size], batch=16, seed=0, epoch=0, workers=0)
+    return [batch.pictures.float() for batch in source]
+
+
+def rate_at(step: int, schedule: Schedule, steps_per_epoch: int) -> float:
+    """Return the learning rate of a step: up in a line, down along a cosine to a hundredth."""
+    last = schedule.epochs * steps_per_epoch
+    warm = min(schedule.warm_up_steps, last // 3)
+    if step < warm:
+        return schedule.rate * (step + 1) / warm
+    along = (step - warm) / max(1, last - warm)
+    return schedule.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * along)))
+
+
+def _optimizer(detector: Detector, schedule: Schedule) -> torch.optim.Optimizer:
+    """Return AdamW; only the weights of convolutions decay."""
+    weights = [p for p in detector.parameters() if p.ndim > 1]
+    others = [p for p in detector.parameters() if p.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": schedule.decay}]
+    return torch.optim.AdamW([*groups, {"params": others, "weight_decay": 0.0}], lr=schedule.rate)
+
+
+def _floats(losses: Losses) -> dict[str, float]:
+    return {
+        "objectness": float(losses.objectness.detach()),
+        "category": float(losses.category.detach()),
+        "box": float(losses.box.detach()),
+    }
