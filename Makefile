@@ -16,12 +16,13 @@ export CAMERA_APP_MODEL_PATH
 
 export CAMERA_APP_PYTHON := $(or $(PYTHON),$(CAMERA_APP_PYTHON))
 BIN := .venv/bin
+WORKSHOP := .venv-workshop/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs bench lock clean
+.PHONY: help setup demo test check docs bench workshop workshop-test converters lock clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 setup: ## install the command camera-app into .venv
 	@tools/setup.sh run
@@ -48,8 +49,17 @@ bench: ## measure the speed of the whole replay against its ceiling
 	@tools/setup.sh run
 	@$(BIN)/camera-app bench $(CLIP) --model $(MODEL)
 
+workshop: ## install the model workshop into .venv-workshop, 2.6 GB
+	@tools/setup.sh workshop
+
+workshop-test: workshop ## run the tests that need the workshop
+	@$(WORKSHOP)/python -m pytest -m workshop tests/workshop $(ARGS)
+
+converters: workshop ## install what `convert` needs for ONNX and Keras networks, 4 GB
+	@$(WORKSHOP)/python -m tools.workshop.environments
+
 lock: ## write requirements/ anew from pyproject.toml
 	@tools/lock.sh
 
-clean: ## remove everything that these commands made
-	rm -rf .venv $(OUT) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## remove everything that these commands made, runs and data sets aside
+	rm -rf .venv .venv-workshop .venv-onnx .venv-keras $(OUT) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
 # Makes .venv with everything that one kind of use needs. Quick when nothing has changed.
 #
-#   tools/setup.sh run    the commands and the service
-#   tools/setup.sh demo   the same and what the demo scene is made from
-#   tools/setup.sh dev    the same and what the tests and checks need
+#   tools/setup.sh run        the commands and the service
+#   tools/setup.sh demo       the same and what the demo scene is made from
+#   tools/setup.sh dev        the same and what the tests and checks need
+#   tools/setup.sh workshop   the model workshop, in .venv-workshop
 #
-# Every Python package is installed by version and hash from requirements/. Debian packages are
-# installed where that needs no password; otherwise the one line to type is printed.
+# Every Python package is installed by version and hash from requirements/; the workshop's by
+# version alone, and that list says why. Debian packages are installed where that needs no
+# password; otherwise the one line to type is printed.
 # CAMERA_APP_PYTHON chooses the Python; without it the first fitting one is taken.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 KIND=${1:-run}
 VENV=.venv
+WORKSHOP_NEEDS_MB=6000 # 2.6 GB stay; the rest is room for downloads
 DEV_PACKAGES="mosquitto mosquitto-clients ffmpeg python3-gi gir1.2-gst-rtsp-server-1.0
   gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
   gstreamer1.0-plugins-ugly gstreamer1.0-tools"
@@ -98,7 +101,7 @@ version_of() { "$1" -c 'import platform; print(platform.python_version())' 2>/de
 make_venv() {
   local options=()
   # picamera2 exists only as a Debian package, beside the Python it was built for.
-  if "$PYTHON" -c 'import picamera2' 2>/dev/null; then
+  if [ "$KIND" != workshop ] && "$PYTHON" -c 'import picamera2' 2>/dev/null; then
     say "picamera2 is installed: the environment sees Debian's Python packages"
     options=(--system-site-packages)
   fi
@@ -122,19 +125,35 @@ pip_install() { # build isolation would fetch build tools past the locks
 install_kind() {
   say "installing what '$KIND' needs; the first time takes minutes"
   pip_install --require-hashes -r requirements/build.txt
-  pip_install --require-hashes -r "requirements/$KIND.txt"
-  pip_install --no-deps --editable .
+  if [ "$KIND" = workshop ]; then
+    pip_install --constraint requirements/workshop.txt --editable '.[workshop]'
+  else
+    pip_install --require-hashes -r "requirements/$KIND.txt"
+    pip_install --no-deps --editable .
+  fi
+}
+
+want_space() { # megabytes
+  local free
+  free=$(df --output=avail -BM . | tail -n 1 | tr -dc '0-9')
+  [ "$free" -ge "$1" ] || fail "needs $1 MB of disk, $free MB are free here"
 }
 
 fingerprint() { # of everything that decides what stands in the environment
   cat "requirements/build.txt" "requirements/$1.txt" pyproject.toml | sha256sum | cut -d' ' -f1
 }
 
-is_installed() { # this kind, or a wider one: dev holds demo, demo holds run
+wide_enough() { # prints the kinds that hold this one
+  case $KIND in
+  run) echo run demo dev ;;
+  demo) echo demo dev ;;
+  *) echo "$KIND" ;;
+  esac
+}
+
+is_installed() {
   local kind
-  for kind in run demo dev; do
-    [ "$kind" = "$KIND" ] && local wide_enough=yes
-    [ -n "${wide_enough:-}" ] || continue
+  for kind in $(wide_enough); do
     [ "$(cat "$VENV/setup-$kind" 2>/dev/null)" = "$(fingerprint "$kind")" ] && return 0
   done
   return 1
@@ -143,7 +162,8 @@ is_installed() { # this kind, or a wider one: dev holds demo, demo holds run
 case $KIND in
 run | demo) ;;
 dev) want_packages $DEV_PACKAGES ;;
-*) fail "no kind '$KIND'; known: run, demo, dev" ;;
+workshop) VENV=.venv-workshop ;;
+*) fail "no kind '$KIND'; known: run, demo, dev, workshop" ;;
 esac
 
 if needs_venv; then
@@ -151,7 +171,8 @@ if needs_venv; then
   make_venv
 fi
 if ! is_installed; then
+  [ "$KIND" != workshop ] || want_space $WORKSHOP_NEEDS_MB
   install_kind
   fingerprint "$KIND" >"$VENV/setup-$KIND"
-  say "ready: $VENV/bin/camera-app"
+  say "ready: $VENV/bin"
 fi

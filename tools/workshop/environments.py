@@ -219,3 +219,17 @@ def _failure(code: int, job: Job, folder: Path, log: Path, begins: int) -> Works
 
 def _last_words(text: str) -> str:
     return " ".join(text.split())[-LONGEST_REASON:]
+
+
+def make_all() -> None:
+    """Make every environment now, for those who will want them where there is no network."""
+    for environment in (ONNX, KERAS):
+        environment.make()
+        print(f"ready: {environment.folder.name}")
+
+
+if __name__ == "__main__":
+    try:
+        make_all()
+    except WorkshopError as error:
+        sys.exit(f"workshop: {error}")
