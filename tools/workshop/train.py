@@ -26,7 +26,7 @@ from tools.workshop.augment import PLAIN, Augmentation
 from tools.workshop.dataset import DataSet
 from tools.workshop.errors import WorkshopError
 from tools.workshop.feed import Batch, batches
-from tools.workshop.imitation import Teacher, imitation_loss
+from tools.workshop.imitation import Features, Teacher, feature_loss, imitation_loss
 from tools.workshop.losses import Cells, Losses, cells_of, losses_of
 from tools.workshop.network import STRIDES, Detector
 from tools.workshop.normalisation import measure_anew
@@ -53,6 +53,7 @@ class Schedule:
         seed: Of everything that is left to chance.
         workers: Processes that make samples.
         imitation: Weight of the teacher's say against the labels', if there is a teacher.
+        features: Weight of how far each part is from the teacher's own; for equal widths.
         most_batches: Batches of an epoch at most; None for all. For trials.
     """
 
@@ -66,6 +67,7 @@ class Schedule:
     seed: int = 0
     workers: int = 2
     imitation: float = 1.0
+    features: float = 0.0
     most_batches: int | None = None
     how: Augmentation = field(default_factory=Augmentation)
 
@@ -89,11 +91,13 @@ class Training:
         self._schedule = schedule
         self._folder = folder
         self._teacher = teacher
+        # The copy comes first: hooks must stay with the network that is trained.
         self._kept: Detector = copy.deepcopy(detector)
         self._kept.eval()
         self._optimizer = _optimizer(detector, schedule)
         count = max(1, len(self._images) // schedule.batch)
         self._steps_per_epoch = min(count, schedule.most_batches or count)
+        self._features = Features(detector) if teacher and schedule.features else None
         self._step = 0
         self._epoch = 0
         self._cells: dict[tuple[int, int], Cells] = {}
@@ -125,7 +129,7 @@ class Training:
     def _one_epoch(self) -> None:
         self._detector.train()
         begun = time.monotonic()
-        sums = {"objectness": 0.0, "category": 0.0, "box": 0.0, "imitation": 0.0}
+        sums = dict.fromkeys(("objectness", "category", "box", "imitation", "features"), 0.0)
         bar = tqdm(
             self._batches(),
             total=self._steps_per_epoch,
@@ -165,6 +169,10 @@ class Training:
             said = imitation_loss(boxes, logits, self._teacher.look(pictures), cells)
             loss = loss + self._schedule.imitation * said
             parts["imitation"] = float(said.detach())
+            if self._features is not None:
+                apart = feature_loss(self._features, self._teacher.features)
+                loss = loss + self._schedule.features * apart
+                parts["features"] = float(apart.detach())
         self._learn(loss)
         return parts
 

@@ -13,6 +13,8 @@ STEPS: tuple[str, ...] = (
     "lint",
     "evaluate",
     "benchmark",
+    "compare",
+    "card",
     "pack",
     "sign",
 )

@@ -44,6 +44,14 @@ def configure(subparsers: Any) -> None:
     parser.add_argument(
         "--way", choices=WAYS, default="auto", help="default: cells for a YOLOX-nano, else boxes"
     )
+    parser.add_argument(
+        "--features",
+        type=float,
+        default=0.0,
+        metavar="WEIGHT",
+        help="with `cells`: also copy what each part of the teacher gives; 10 is a good weight "
+        "(default: 0)",
+    )
     parser.set_defaults(run=run)
 
 

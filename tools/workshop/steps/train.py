@@ -124,6 +124,7 @@ def schedule_of(arguments: argparse.Namespace) -> Schedule:
         seed=arguments.seed,
         workers=arguments.workers,
         sizes=((arguments.size, arguments.size),),
+        features=getattr(arguments, "features", 0.0),
     )
 
 
