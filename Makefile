@@ -7,6 +7,10 @@ OUT ?= demo-out
 # What `make bench` measures.
 CLIP ?= $(OUT)/scene.mp4
 MODEL ?= yolox_nano_person_256
+# `make models`: labelled pictures to train on; pictures of people and of faces to measure on.
+DATA ?=
+PEOPLE ?= $(wildcard ../shared/images/coco_val128)
+FACES ?= $(wildcard ../shared/images/faces_lfw10)
 # Further words for pytest, such as ARGS="-k tracker".
 ARGS ?=
 
@@ -19,7 +23,7 @@ BIN := .venv/bin
 WORKSHOP := .venv-workshop/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs bench workshop workshop-test converters lock clean
+.PHONY: help setup demo test check docs bench workshop workshop-test converters models lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -57,6 +61,11 @@ workshop-test: workshop ## run the tests that need the workshop
 
 converters: workshop ## install what `convert` needs for ONNX and Keras networks, 4 GB
 	@$(WORKSHOP)/python -m tools.workshop.environments
+
+models: ## train and pack the shipped models anew from DATA=FOLDER, hours
+	@test -n '$(DATA)' || { echo 'make models DATA=FOLDER: what to train on?' >&2; exit 2; }
+	@tools/setup.sh workshop
+	@PEOPLE='$(PEOPLE)' FACES='$(FACES)' tools/workshop/make_models.sh '$(DATA)'
 
 lock: ## write requirements/ anew from pyproject.toml
 	@tools/lock.sh
