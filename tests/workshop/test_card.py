@@ -35,6 +35,7 @@ def make_run(folder: Path) -> Path:
     (folder / "train.json").write_text(
         json.dumps(
             {
+                "step": "train",
                 "arguments": {
                     "step": "train",
                     "epochs": 2,
@@ -124,6 +125,34 @@ def test_card_refuses_a_text_with_an_unknown_key(
 
     assert write(tmp_path, figures) == 2
     assert "colour" in capsys.readouterr().err
+
+
+def test_card_tells_every_stage_that_led_to_a_pruned_network(tmp_path: Path) -> None:
+    first, cut, last = (tmp_path / name for name in ("first", "cut", "last"))
+    for folder in (first, cut, last):
+        folder.mkdir()
+    make_run(first)
+    (cut / "prune.json").write_text(
+        json.dumps(
+            {
+                "step": "prune",
+                "arguments": {"source": str(first), "share": 0.3},
+                "figures": {"parameters": [1000, 600]},
+                "versions": {},
+            }
+        )
+    )
+    figures = make_run(last)
+    record = json.loads((last / "train.json").read_text())
+    record["arguments"]["start"] = str(cut)
+    (last / "train.json").write_text(json.dumps(record))
+
+    write(last, figures)
+
+    card = (last / "CARD.md").read_text()
+    stages = ["1. 2 epochs of `train`", "2. Pruned: 30% of the channels, 1,000", "3. 2 epochs"]
+    places = [card.index(stage) for stage in stages]
+    assert places == sorted(places)
 
 
 def test_curve_shows_only_losses_that_were_asked_for() -> None:

@@ -16,8 +16,9 @@ from tools.workshop.errors import WorkshopError
 from tools.workshop.runs import RunFolder
 
 HISTORY = "history.jsonl"
-# Steps that train, the last one first: a network is what its last training made of it.
 TRAINING_STEPS = ("distill", "train")
+# Steps that leave a network, the last one first: it is what its last one made of it.
+STEPS = (*TRAINING_STEPS, "prune")
 PARTS = ("objectness", "category", "box", "imitation", "features")
 BAR_WIDTH = 30
 
@@ -78,7 +79,7 @@ def _figures(path: Path) -> str:
         lines = [
             f"On {document['images']}: {document['pictures']} pictures with {document['objects']} "
             f"objects, none of them trained on. {model['weights_bytes']:,} bytes; "
-            f"{model['latency']['invoke_ms']:.2f} ms a run on the machine that measured, one thread.",
+            f"{model['latency']['invoke_ms']:.2f} ms a run, one thread.",
             "",
             "| objects | AP50 | AP50:95 |",
             "| --- | --- | --- |",
@@ -116,30 +117,56 @@ def _found(model: Mapping[str, Any]) -> Iterator[str]:
         )
     faces = model.get("faces")
     if faces:
-        yield f"Faces: {json.dumps(faces)}"
+        yield (
+            f"One face a picture is meant: {faces['found']} of {faces['faces']} found at score "
+            f"{faces['score']:.2f} with {faces['others']} other boxes, mean IoU "
+            f"{faces['mean_iou']:.2f}; at score {faces['best_score']:.2f}: {faces['best_found']} "
+            f"with {faces['best_others']}."
+        )
 
 
 def _training(run: Path) -> Iterator[str]:
-    record = _record(run)
-    arguments = record["arguments"]
-    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    yield (
-        f"{arguments['epochs']} epochs of `{arguments['step']}` at {arguments['size']} px, batch "
-        f"{arguments['batch']}, rate {arguments['rate']}, seed {arguments['seed']}, from "
-        f"`{Path(arguments['start']).name}`"
-        + (f", teacher `{arguments['teacher']}`" if "teacher" in arguments else "")
-        + f". Made with {versions}."
-    )
-    yield ""
-    yield from curve(_history(run))
+    """Yield every training that led to a network, the first one first."""
+    stages = list(_stages(run))
+    for number, (folder, record) in enumerate(reversed(stages), start=1):
+        yield f"{number}. {_sentence(record)}"
+        if record["step"] in TRAINING_STEPS:
+            yield from ("", *curve(_history(folder)), "")
+    versions = ", ".join(f"{name} {version}" for name, version in stages[0][1]["versions"].items())
+    yield f"Made with {versions}."
+
+
+def _stages(run: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield a run and those that it started from, the last one first."""
+    folder: Path | None = run
+    while folder is not None:
+        record = _record(folder)
+        yield folder, record
+        arguments = record["arguments"]
+        before = Path(arguments["source"] if record["step"] == "prune" else arguments["start"])
+        folder = before if before.is_dir() else None
 
 
 def _record(run: Path) -> dict[str, Any]:
-    for step in TRAINING_STEPS:
+    for step in STEPS:
         if (run / f"{step}.json").is_file():
             return RunFolder(run).read_record(step)
     RunFolder(run).file("train.json", made_by="train")  # raises, and names the step
     raise AssertionError
+
+
+def _sentence(record: Mapping[str, Any]) -> str:
+    arguments = record["arguments"]
+    if record["step"] == "prune":
+        before, after = record["figures"]["parameters"]
+        share = arguments["share"]
+        return f"Pruned: {share:.0%} of the channels, {before:,} parameters became {after:,}."
+    teacher = f", teacher `{arguments['teacher']}`" if "teacher" in arguments else ""
+    return (
+        f"{arguments['epochs']} epochs of `{record['step']}` at {arguments['size']} px, batch "
+        f"{arguments['batch']}, rate {arguments['rate']}, seed {arguments['seed']}, from "
+        f"`{Path(arguments['start']).name}`{teacher}."
+    )
 
 
 def _history(run: Path) -> list[dict[str, float]]:

@@ -96,6 +96,8 @@ def batches(
         collate_fn=collate,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
+        # A forked worker hangs on a lock that a thread of the teacher's runtime held at the fork.
+        multiprocessing_context="forkserver" if workers else None,
     )
 
 

@@ -29,7 +29,6 @@ from tools.workshop.feed import Batch, batches
 from tools.workshop.imitation import Features, Teacher, feature_loss, imitation_loss
 from tools.workshop.losses import Cells, Losses, cells_of, losses_of
 from tools.workshop.network import STRIDES, Detector
-from tools.workshop.normalisation import measure_anew
 from tools.workshop.runs import write_bytes
 
 CHECKPOINT = "checkpoint.pt"
@@ -86,7 +85,6 @@ class Training:
         self._images = data.split("train")
         if not self._images:
             raise WorkshopError("the data set has no pictures to train on", where="split train")
-        self._data = data
         self._detector = detector.to(memory_format=torch.channels_last)
         self._schedule = schedule
         self._folder = folder
@@ -118,8 +116,6 @@ class Training:
             self._one_epoch()
             self._epoch += 1
             self._save()
-        # The kept weights are a mean that no batch went through: measured on what a camera sees.
-        measure_anew(self._kept, few_pictures(self._data, self._schedule.sizes[0]))
         network.save(self._folder, self._kept)
 
     def _begin(self) -> None:
