@@ -21,6 +21,7 @@ import numpy as np
 
 from camera_app.capture.container import ContainerReader
 from camera_app.commands.detect import read_picture
+from camera_app.errors import SourceError
 from camera_app.values import Box, Rgb, Size
 from tools.workshop import dataset
 from tools.workshop.errors import WorkshopError
@@ -73,11 +74,16 @@ class TruthPicture:
         """Return the pixels.
 
         Raises:
-            SourceUnsupported: The file cannot be read, or is no picture.
+            WorkshopError: The file cannot be read, is no picture, or one of another size.
         """
-        if self.frame is None:
-            return read_picture(str(self.path))
-        return _frame(self.path, self.frame)
+        pixels = _picture(self.path) if self.frame is None else _frame(self.path, self.frame)
+        if pixels.size != self.size:
+            raise WorkshopError(
+                f"the picture is {pixels.size}, its annotations are for one of {self.size}",
+                where=str(self.path),
+                remedy="Put the picture there that was annotated",
+            )
+        return pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +225,7 @@ def _faces(folder: Path) -> EvaluationSet:
 
 def _face_picture(folder: Path, name: str, boxes: list[TruthBox]) -> TruthPicture:
     path = folder / name
-    size = read_picture(str(path)).size if path.is_file() else Size(0, 0)
+    size = _picture(path).size if path.is_file() else Size(0, 0)
     return TruthPicture(name, path, None, size, tuple(boxes))
 
 
@@ -275,14 +281,33 @@ def _frame(path: Path, number: int) -> Rgb:
 def _decoded(path: Path) -> Iterator[av.VideoFrame]:
     reader = ContainerReader(lambda: av.open(str(path)), str(path))
     try:
-        reader.open()
-        while (frame := reader.read()) is not None:
-            yield frame
+        with _readable():
+            reader.open()
+            while (frame := reader.read()) is not None:
+                yield frame
     finally:
         reader.close()
 
 
-# --- reading JSON ---------------------------------------------------------------------------
+# --- reading pictures and JSON --------------------------------------------------------------
+
+
+def _picture(path: Path) -> Rgb:
+    with _readable():
+        return read_picture(str(path))
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Say what to do about a picture or clip that cannot be read."""
+    try:
+        yield
+    except SourceError as error:
+        raise WorkshopError(
+            error.what,
+            where=error.where,
+            remedy="Replace it, or take it out of the pictures to measure with",
+        ) from error
 
 
 def _json(path: Path) -> dict[str, Any]:

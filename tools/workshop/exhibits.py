@@ -14,7 +14,6 @@ import numpy as np
 from camera_app.values import Box, Pixels, Rgb, Size
 from tools.workshop.evaluate import Comparison, Evaluation
 from tools.workshop.evaluation_set import TruthBox, TruthPicture
-from tools.workshop.looking import read
 from tools.workshop.matching import Match
 
 MISS, WRONG, MISPLACED, SAMPLE = "missed", "wrong", "misplaced", "sample"
@@ -154,7 +153,7 @@ def drawn(exhibit: Exhibit, comparison: Comparison, evaluation: Evaluation) -> b
     picture = comparison.pictures.pictures[exhibit.picture]
     window = _window(exhibit.focus, picture.size)
     scale = min(1.0, SHOWN_SIDE_PX / max(window.width, window.height))
-    canvas = _cut(read(picture), window, scale)
+    canvas = _cut(picture.read(), window, scale)
     for truth in picture.boxes:
         if truth.label in comparison.classes:
             colour = CROWD_COLOUR if truth.is_crowd else TRUTH_COLOUR

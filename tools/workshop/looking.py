@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from camera_app.errors import SourceUnsupported
 from camera_app.inference import Network
 from camera_app.values import Detection, Rgb
 from tools.workshop.errors import WorkshopError
@@ -69,7 +68,7 @@ def look_at_all(networks: Sequence[Network], pictures: EvaluationSet) -> tuple[L
     found: list[list[tuple[Detection, ...]]] = [[] for _ in networks]
     spent: list[list[tuple[float, float, float]]] = [[] for _ in networks]
     for one in _with_progress(pictures.pictures, pictures.name):
-        pixels = read(one)
+        pixels = one.read()
         for index, network in enumerate(networks):
             detections, seconds = look(network, pixels)
             found[index].append(detections)
@@ -85,22 +84,6 @@ def _with_progress(pictures: Sequence[TruthPicture], name: str) -> Sequence[Trut
         pictures, desc=name, unit="picture", disable=not sys.stderr.isatty()
     )
     return bar
-
-
-def read(picture: TruthPicture) -> Rgb:
-    """Return the pixels of a picture.
-
-    Raises:
-        WorkshopError: It cannot be read.
-    """
-    try:
-        return picture.read()
-    except SourceUnsupported as error:
-        raise WorkshopError(
-            error.what,
-            where=error.where,
-            remedy="Replace the picture, or take it out of the annotations",
-        ) from error
 
 
 def look(
@@ -143,7 +126,7 @@ def marked_by(reference: Network, pictures: EvaluationSet) -> EvaluationSet:
 
 
 def _face(reference: Network, picture: TruthPicture) -> TruthBox:
-    found = reference.look(read(picture), min_score=REFERENCE_SCORE)
+    found = reference.look(picture.read(), min_score=REFERENCE_SCORE)
     faces = [one.box for one in found if one.label == FACE]
     if not faces:
         raise WorkshopError(

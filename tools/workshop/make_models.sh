@@ -78,30 +78,36 @@ prune() { # run, run made of it
 }
 
 quantize() { # run, data set
-  once "$RUNS/$1/convert.json" convert --run "$RUNS/$1" --images "$SETS/$2"
+  once "$RUNS/$1/convert.json" convert --run "$RUNS/$1" --fold-padding
   once "$RUNS/$1/quantize.json" quantize --run "$RUNS/$1" --calibration "$SETS/$2"
 }
 
 # --- the models ---------------------------------------------------------------------------------
 
-ladder() {
+ladder() { # the same weights serve at two sizes; faces start from people
   distill people distilled --start "$START" --teacher $PERSON_TEACHER
   distill people large --start "$RUNS/distilled" --teacher $PERSON_TEACHER \
     --features 10 --epochs 5 --rate 8e-4
-  prune large cut
-  distill people small --start "$RUNS/cut" --teacher $PERSON_TEACHER --epochs 5
-  distill faces face --start "$RUNS/small" --teacher $FACE_TEACHER --epochs 4
+  distill faces faces --start "$RUNS/large" --teacher $FACE_TEACHER \
+    --size 192 --epochs 3 --zoom 0.6,5
+  QUICK= train people person_large --start "$RUNS/large" --size 352 --epochs 0
+  QUICK= train people person_small --start "$RUNS/large" --size 224 --epochs 0
+  QUICK= train faces face --start "$RUNS/faces" --size 224 --epochs 0
 }
 
 table() { # does each method earn its place? The same data and schedule for all
-  train people plain --start "$START"
-  prune plain plain_cut
-  train people pruned --start "$RUNS/plain_cut"
-  prune distilled distilled_cut
-  distill people pruned_distilled --start "$RUNS/distilled_cut" --teacher $PERSON_TEACHER
-  for run in plain distilled pruned pruned_distilled; do quantize $run people; done
+  local schedule=(--size 192 --epochs 2) run
+  train people table/plain --start "$START" "${schedule[@]}"
+  distill people table/distilled --start "$START" --teacher $PERSON_TEACHER --features 10 \
+    "${schedule[@]}"
+  prune table/plain table/plain_cut
+  train people table/pruned --start "$RUNS/table/plain_cut" "${schedule[@]}"
+  prune table/distilled table/distilled_cut
+  distill people table/pruned_distilled --start "$RUNS/table/distilled_cut" \
+    --teacher $PERSON_TEACHER "${schedule[@]}"
+  for run in plain distilled pruned pruned_distilled; do quantize table/$run people; done
   [ -e "$RUNS/table/comparison.json" ] ||
-    step compare "$RUNS"/{plain,distilled,pruned,pruned_distilled} --images "$PEOPLE" \
+    step compare "$RUNS"/table/{plain,distilled,pruned,pruned_distilled} --images "$PEOPLE" \
       --class person --out "$RUNS/table"
 }
 
@@ -110,17 +116,22 @@ data_of() { # a recipe; prints its data sets, a line each
 print(*tomllib.load(open(sys.argv[1], "rb"))["data"], sep="\n")' "$1"
 }
 
-ship() { # run, data set, pictures to measure on, teacher, pack, what it finds
-  local run=$RUNS/$1 data=$2 images=$3 teacher=$4 pack=$5 summary=$6 line data_words=()
-  while read -r line; do data_words+=(--data "$line"); done < <(data_of "$RECIPES/$pack.toml")
-  quantize "$1" "$data"
+ship() { # pack, run that was trained, data set, teacher, what it finds, folders to measure on
+  local pack=$1 run=$RUNS/$1 trained=$2 data=$3 teacher=$4 summary=$5 line folder words=()
+  shift 5
+  quantize "$pack" "$data"
   step lint "$run/int8.tflite"
-  [ -e "$run/report/figures.json" ] ||
-    step evaluate --run "$run" --images "$images" --out "$run/report"
-  step card --run "$run" --text "$RECIPES/$pack.toml" --evaluation "$run/report/figures.json"
+  for folder in "$@"; do
+    [ -e "$run/$(basename "$folder")/figures.json" ] ||
+      step evaluate --run "$run" --images "$folder" --out "$run/$(basename "$folder")"
+    words+=(--evaluation "$run/$(basename "$folder")/figures.json")
+  done
+  step card --run "$RUNS/$trained" --text "$RECIPES/$pack.toml" "${words[@]}" --out "$run/CARD.md"
+  words=()
+  while read -r line; do words+=(--data "$line"); done < <(data_of "$RECIPES/$pack.toml")
   step pack --run "$run" --name "$pack" --out "$PACKS/$pack" --card "$run/CARD.md" \
     --summary "$summary" --source "trained by the project, see the card" --teacher "$teacher" \
-    --repeat "make models DATA=… PEOPLE=… FACES=…" "${data_words[@]}"
+    --repeat "make models DATA=… PEOPLE=… FACES=…" "${words[@]}"
 }
 
 prepare person people
@@ -128,6 +139,8 @@ prepare face faces
 START=$(weights_of $PERSON_TEACHER)
 ladder
 table
-ship large people "$PEOPLE" $PERSON_TEACHER camera_person_256 "Finds people."
-ship small people "$PEOPLE" $PERSON_TEACHER camera_person_small_256 "Finds people, in less time."
-ship face faces "$FACES" $FACE_TEACHER camera_face_256 "Finds faces."
+ship person_large large people $PERSON_TEACHER \
+  "People, at 352 pixels: the best of the ladder." "$PEOPLE"
+ship person_small large people $PERSON_TEACHER \
+  "People, at 224 pixels: quick, for small processors and many cameras." "$PEOPLE"
+ship face faces faces $FACE_TEACHER "Faces, as boxes without landmarks." "$FACES"

@@ -33,7 +33,8 @@ WEIGHTS_FILE = "weights.pt"
 STRIDES = (8, 16, 32)
 # Bottlenecks in the four stages of the backbone.
 DEPTHS = (1, 3, 3, 1)
-PAD_BYTE = 114
+# Of a hundredth.
+PRIOR_LOGIT = -4.6
 
 Colour = Literal["bgr", "rgb"]
 Activation = Literal["relu6", "silu"]
@@ -189,6 +190,9 @@ class Head(nn.Module):
         self.to_class = nn.Conv2d(of["what1"], classes, 1)
         self.to_box = nn.Conv2d(of["where1"], 4, 1)
         self.to_objectness = nn.Conv2d(of["where1"], 1, 1)
+        # Nearly all cells see nothing: a network that begins by saying so need not learn it first.
+        nn.init.constant_(self.to_objectness.bias, PRIOR_LOGIT)
+        nn.init.constant_(self.to_class.bias, PRIOR_LOGIT)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = self.stem(x)

@@ -83,7 +83,9 @@ def _drawing(across: str, up: str) -> tuple[Figure, Axes]:
 def _finished(figure: Figure, axes: Axes) -> bytes:
     handles, labels = axes.get_legend_handles_labels()
     # A name that begins with an underscore would be left out; a dollar sign would be mathematics.
-    axes.legend(handles, [_plain(label) for label in labels], fontsize="small")
+    names = [_plain(label) for label in labels]
+    # Outside: the place inside that covers least is searched for, and may cover something still.
+    figure.legend(handles, names, loc="outside upper center", ncols=2, fontsize="small")
     buffer = io.BytesIO()
     # Identifiers in an SVG are hashes with a salt, which is random unless one is given.
     with mpl.rc_context({"svg.hashsalt": "camera_app"}):

@@ -57,9 +57,24 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, default=6, help="default: 6")
     parser.add_argument("--batch", type=int, default=32, help="pictures a step (default: 32)")
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate (default: 0.001)")
+    parser.add_argument(
+        "--zoom",
+        type=zoom,
+        default=(0.45, 1.7),
+        metavar="LEAST,MOST",
+        help="size of a sample's picture, as a share of what fits the input (default: 0.45,1.7)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument("--workers", type=int, default=2, help="make samples (default: 2)")
     parser.add_argument("--threads", type=int, default=0, help="of PyTorch (default: all cores)")
+
+
+def zoom(text: str) -> tuple[float, float]:
+    """Return least and most zoom, as argparse wants it."""
+    least, most = (float(part) for part in text.split(","))
+    if not 0.05 <= least <= most <= 20.0:
+        raise argparse.ArgumentTypeError(f"expected 0.05 <= LEAST <= MOST <= 20, got {text}")
+    return least, most
 
 
 def side(text: str) -> int:
@@ -115,6 +130,7 @@ def prepare_pytorch(arguments: argparse.Namespace) -> None:
 
 def schedule_of(arguments: argparse.Namespace) -> Schedule:
     """Return the schedule that the options ask for."""
+    from tools.workshop.augment import Augmentation
     from tools.workshop.train import Schedule
 
     return Schedule(
@@ -125,6 +141,7 @@ def schedule_of(arguments: argparse.Namespace) -> Schedule:
         workers=arguments.workers,
         sizes=((arguments.size, arguments.size),),
         features=getattr(arguments, "features", 0.0),
+        how=Augmentation(smallest=arguments.zoom[0], largest=arguments.zoom[1]),
     )
 
 
@@ -144,13 +161,16 @@ def starting_network(arguments: argparse.Namespace, data: dataset.DataSet) -> De
 
 
 def continued(earlier: Detector, plan: NetworkPlan) -> Detector:
-    """Return a run's network, with fresh last layers where it found other classes."""
+    """Return a run's network; with fresh last layers where it found more or fewer classes."""
     from tools.workshop.network import Detector
 
     detector = Detector(dataclasses.replace(plan, widths=earlier.plan.widths))
-    same = earlier.plan.classes == plan.classes
+    # Whether and where something is carries over to another class; so does what, if there is one.
+    same = len(earlier.plan.classes) == len(plan.classes)
     state = {
-        name: value for name, value in earlier.state_dict().items() if same or ".to_" not in name
+        name: value
+        for name, value in earlier.state_dict().items()
+        if same or ".to_class" not in name
     }
     detector.load_state_dict(state, strict=same)
     return detector
