@@ -27,8 +27,8 @@ from camera_app.health import (
     places_of,
 )
 from camera_app.media import SnapshotKeeper
-from camera_app.models import ModelPack, find_pack
-from camera_app.pipeline import CameraWatch, CameraWorker
+from camera_app.models import ModelSet, find_models
+from camera_app.pipeline import Asking, CameraWatch, CameraWorker
 from camera_app.publish import Publisher, StateBoard, Topics, count_message
 from camera_app.scheduling import CpuSeats
 from camera_app.store import DATABASE_NAME, EventStore, interrupted_changes
@@ -111,8 +111,8 @@ class App:
     def _build(self, stack: ExitStack) -> None:
         config = self._config
         wanted = {name: camera for name, camera in config.camera.items() if camera.enabled}
-        packs = {
-            name: find_pack(camera.model or config.inference.model, config.models.trusted_keys)
+        models = {
+            name: find_models(camera.model or config.inference.model, config.models.trusted_keys)
             for name, camera in wanted.items()
         }
         for name, settings in wanted.items():
@@ -130,11 +130,11 @@ class App:
         if self._publisher is not None:
             _begin(self._publisher, stack)
             stack.callback(self._tell_the_rest, self._publisher, self._store)
-        by_name = {pack.name: pack for pack in packs.values()}
+        by_name = {pack.name: pack for one in models.values() for pack in one.packs}
         self._seats = CpuSeats(by_name, config.inference.cpu_seats)
         _begin(self._seats, stack)
         for name, settings in wanted.items():
-            self._add_camera(name, settings, packs[name], board, stack)
+            self._add_camera(name, settings, models[name], board, stack)
         _begin(self._heartbeat(board), stack)
 
     def _tell_the_rest(self, publisher: Publisher, store: EventStore) -> None:
@@ -160,7 +160,7 @@ class App:
         self,
         name: str,
         settings: CameraSettings,
-        pack: ModelPack,
+        models: ModelSet,
         board: StateBoard,
         stack: ExitStack,
     ) -> None:
@@ -169,16 +169,15 @@ class App:
         feed = self._inputs[name]
         folder = SnapshotFolder(self._config.data.folder / "snapshots" / name, settings.snapshots)
         keeper = SnapshotKeeper(folder.folder, settings.snapshots)
-        places = places_of(settings, pack.labels)
+        places = places_of(settings, models.labels)
         telling = _Telling(name, places, board, self._topics, keeper)
         telling.sends_snapshots = self._config.mqtt.snapshots
         telling.tell_counts(())
         worker = CameraWorker(
-            CameraWatch(name, settings, pack.input.size, _new_event_id),
+            CameraWatch(name, settings, models.input_size, _new_event_id, models.labels_by_pack),
             feed.frames,
             self._seats,
-            model=pack.name,
-            min_score=settings.tracking.min_score,
+            asking=Asking(models.names, settings.tracking.min_score),
             clock=self._clock,
             commit=self._store.commit,
             concluded=telling,

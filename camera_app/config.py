@@ -13,13 +13,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from camera_app.errors import ConfigError, Problem
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 PublicKey = Annotated[str, Field(pattern=r"^ed25519:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$")]
+PackName = Annotated[str, Field(min_length=1)]
+
+
+def _listed(value: object) -> object:
+    """Return a text as the list that it is short for; an empty one is an empty list."""
+    return [value] * bool(value) if isinstance(value, str) else value
+
+
+PackNames = Annotated[
+    tuple[PackName, ...],
+    BeforeValidator(_listed, json_schema_input_type=PackName | tuple[PackName, ...]),
+]
 Vertex = tuple[Share, Share]
 Polygon = Annotated[tuple[Vertex, ...], Field(min_length=3, max_length=64)]
 
@@ -92,8 +112,9 @@ class MqttSettings(Section):
 class InferenceSettings(Section):
     """What looks at the pictures."""
 
-    model: Annotated[str, Field(min_length=1)] = "yolox_nano_person_256"
-    """Name or folder of a model pack; `camera-app models list` shows the known ones."""
+    model: Annotated[PackNames, Field(min_length=1)] = ("person_medium",)
+    """Name or folder of a model pack, or a list of several that all look, such as
+    `["person_medium", "face"]`; `camera-app models list` shows the known ones."""
     cpu_seats: Annotated[int, Field(ge=0, le=64)] = 0
     """Networks that run on the CPU at a time, one thread each; 0: one a core, at most four."""
 
@@ -163,8 +184,9 @@ class TrackingSettings(Section):
 class EventSettings(Section):
     """How tracks become events."""
 
-    labels: tuple[str, ...] = ("person",)
-    """Classes that make events; the model's pack lists what it knows. Empty: all."""
+    labels: tuple[str, ...] = ("person", "face")
+    """Classes that make events, if a model of the camera finds them; `camera-app models show`
+    tells what a pack finds. Empty: all."""
     min_score: Share = 0.5
     """The median of an object's recent scores must reach this before an event starts."""
     min_seen_s: Annotated[float, Field(ge=0, le=60)] = 0.3
@@ -250,8 +272,8 @@ class CameraSettings(Section):
     """How RTSP carries pictures."""
     deadline_s: Annotated[float, Field(gt=0.2, le=60)] = 5.0
     """A source that brings no frame for this long is restarted, in seconds."""
-    model: str = ""
-    """Model pack for this camera; empty: that of `[inference]`."""
+    model: PackNames = ()
+    """Model packs for this camera, written alike; none: those of `[inference]`."""
     motion: MotionSettings = MotionSettings()
     """When a frame needs a network."""
     regions: RegionSettings = RegionSettings()

@@ -115,13 +115,13 @@ def _table(entry: Schema) -> tuple[str, bool] | None:
 
 
 def _key(path: str, name: str, entry: Schema, *, is_required: bool) -> KeyReference:
-    value = _without_null(entry)
+    forms = _forms(entry)
     default = entry.get("default")
     example = default if default is not None else _EXAMPLES[f"{path}.{name}"]
     return KeyReference(
         name=name,
-        type=_type_words(value),
-        limits=_limit_words(value),
+        type=" or ".join(map(_type_words, forms)),
+        limits=_limit_words(forms[0]),
         default="" if default is None else toml_value(default),
         example=toml_value(example),
         is_required=is_required,
@@ -129,9 +129,10 @@ def _key(path: str, name: str, entry: Schema, *, is_required: bool) -> KeyRefere
     )
 
 
-def _without_null(entry: Schema) -> Schema:
+def _forms(entry: Schema) -> list[Schema]:
+    """Return what a key may be given as; that it may be absent is no form."""
     options = [option for option in entry.get("anyOf", ()) if option.get("type") != "null"]
-    return options[0] if options else entry
+    return options or [entry]
 
 
 def _type_words(value: Schema) -> str:

@@ -247,3 +247,37 @@ def test_a_trusted_key_that_is_none_is_named(key: str) -> None:
 def test_a_trusted_key_as_it_is_printed_is_taken(signing_key: PrivateKey) -> None:
     text = f'[models]\ntrusted_keys = ["{signing_key.public}"]\n[camera.a]\nsource = "x"\n'
     assert parse_config(text).models.trusted_keys == (signing_key.public,)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ('"face"', ("face",)),
+        ('["face"]', ("face",)),
+        ('["person_medium", "face"]', ("person_medium", "face")),
+    ],
+)
+def test_one_model_needs_no_list_and_several_are_one(written: str, meant: tuple[str, ...]) -> None:
+    config = parse_config(f"[inference]\nmodel = {written}\n{CAMERA}model = {written}\n")
+
+    assert config.inference.model == config.camera["front"].model == meant
+
+
+def test_a_camera_without_a_model_leaves_it_to_inference() -> None:
+    for text in (CAMERA, f'{CAMERA}model = ""\n', f"{CAMERA}model = []\n"):
+        assert parse_config(text).camera["front"].model == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        ('""', "line 2: inference.model: needs at least 1 entry, got 0"),
+        ("[]", "line 2: inference.model: needs at least 1 entry, got 0"),
+        ('["face", ""]', "line 2: inference.model[1]: string should have at least 1 character"),
+        ("3", "line 2: inference.model: input should be a valid tuple, got 3"),
+    ],
+)
+def test_a_model_that_is_no_name_is_named(written: str, complaint: str) -> None:
+    [problem] = problems_of(f"[inference]\nmodel = {written}\n{CAMERA}")
+
+    assert complaint in str(problem)

@@ -19,7 +19,7 @@ import numpy as np
 from camera_app.capture import ClipReader
 from camera_app.config import CameraSettings, MotionSettings, RegionSettings
 from camera_app.inference import load_network
-from camera_app.models import ModelPack
+from camera_app.models import ModelPack, ModelSet
 from camera_app.replay import ReplayRequest, run_replay
 from camera_app.values import Region, Yuv420
 
@@ -32,11 +32,11 @@ class Round:
     """One round's figures.
 
     Attributes:
-        invoke_ms: Processor time of one bare invocation, one thread.
+        invoke_ms: Processor time of one bare invocation of each network, one thread.
         decode_ms: Processor time of decoding one frame, one thread.
         replay_fps: Frames a second of the whole replay.
         replay_cpu_ms: Processor time of the replay a frame, all threads.
-        replay_invoke_ms: The part of it spent inside the network.
+        replay_invoke_ms: The part of it spent inside the networks.
     """
 
     invoke_ms: float
@@ -51,7 +51,7 @@ class Round:
 
     @property
     def other_ms(self) -> float:
-        """Processor time a frame for everything but the network, decoding included."""
+        """Processor time a frame for everything but the networks, decoding included."""
         return self.replay_cpu_ms - self.replay_invoke_ms
 
 
@@ -61,7 +61,7 @@ class ReplayBench:
 
     Attributes:
         clip: Name of the clip.
-        model: Name of the model pack.
+        model: Name of the model pack, or of several with ` + ` between them.
         cores: Cores that this process may use.
         rounds: Every round.
     """
@@ -94,13 +94,13 @@ class ReplayBench:
 
 
 def bench_replay(
-    clip: Path, pack: ModelPack, *, rounds: int, progress: Callable[[str], None]
+    clip: Path, models: ModelSet, *, rounds: int, progress: Callable[[str], None]
 ) -> ReplayBench:
     """Measure a clip with a model.
 
     Args:
         clip: The clip.
-        pack: The model.
+        models: Which networks look.
         rounds: How many rounds; the first one is measured once more and thrown away.
         progress: Is told what is being measured.
     """
@@ -108,14 +108,14 @@ def bench_replay(
     measured = []
     for number in range(rounds + 1):
         progress("warm-up" if number == 0 else f"round {number} of {rounds}")
-        measured.append(_measure_round(clip, pack))
-    return ReplayBench(clip.name, pack.name, cores, tuple(measured[1:]))
+        measured.append(_measure_round(clip, models))
+    return ReplayBench(clip.name, " + ".join(models.names), cores, tuple(measured[1:]))
 
 
-def _measure_round(clip: Path, pack: ModelPack) -> Round:
-    invoke_ms = _bare_invoke_ms(pack)
+def _measure_round(clip: Path, models: ModelSet) -> Round:
+    invoke_ms = sum(map(_bare_invoke_ms, models.packs))
     decode_ms = _bare_decode_ms(clip)
-    request = ReplayRequest((clip,), every_frame_whole(), pack)
+    request = ReplayRequest((clip,), every_frame_whole(), models)
     before_s = time.process_time()
     summary = run_replay(request)
     cpu_s = time.process_time() - before_s

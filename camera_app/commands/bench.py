@@ -9,7 +9,7 @@ from pathlib import Path
 
 from camera_app.bench import ReplayBench, bench_replay
 from camera_app.config import InferenceSettings
-from camera_app.models import find_pack
+from camera_app.models import find_models
 
 
 def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,7 +22,12 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "ceiling: cores / (processor time of decoding + processor time of the network).",
     )
     parser.add_argument("clip", type=Path, metavar="CLIP", help="a film file")
-    parser.add_argument("--model", default=InferenceSettings().model, metavar="PACK")
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar="PACK",
+        help=f"may be given often; default: {' '.join(InferenceSettings().model)}",
+    )
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="default: 5")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.set_defaults(run=run)
@@ -30,10 +35,10 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print."""
-    pack = find_pack(arguments.model)
+    models = find_models(arguments.model or InferenceSettings().model)
     bench = bench_replay(
         arguments.clip,
-        pack,
+        models,
         rounds=max(1, arguments.rounds),
         progress=lambda text: print(text, file=sys.stderr, flush=True),
     )
@@ -48,7 +53,7 @@ def print_table(bench: ReplayBench) -> None:
     """Print the figures for a person."""
     figures = bench.record()
     print(f"{bench.clip} with {bench.model}, {bench.cores} cores, {len(bench.rounds)} rounds")
-    print(f"  network alone         {figures['invoke_ms']} ms of processor time an invocation")
+    print(f"  network alone         {figures['invoke_ms']} ms of processor time a frame")
     print(f"  decoding alone        {figures['decode_ms']} ms a frame")
     print(f"  ceiling               {figures['ceiling_fps']} frames a second")
     print(f"  replay                {figures['replay_fps']} frames a second")

@@ -13,8 +13,9 @@ from typing import Self
 from tqdm import tqdm
 
 from camera_app.commands.replay import Progress, change_line, write_summary, written_files
-from camera_app.config import InferenceSettings
 from camera_app.demo import (
+    STANDARDS,
+    ClassVerdict,
     DemoHooks,
     DemoRequest,
     DemoResult,
@@ -24,9 +25,10 @@ from camera_app.demo import (
     run_demo,
 )
 from camera_app.errors import ModelError, PackRejected
-from camera_app.models import find_pack, locate_weights
+from camera_app.models import ModelSet, find_models, locate_weights
 from camera_app.replay import ReplayHooks
 
+DEFAULT_MODELS = ("person_medium", "face")
 EXIT_WRONG = 1
 EXIT_NO_MODEL = 3
 BROKER_VARIABLE = "CAMERA_APP_DEMO_BROKER"
@@ -40,14 +42,18 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "demo",
         help="play a made scene through the whole camera",
         description="Draw a scene with two people, play it through the camera as if it were live, "
-        "and show what a subscriber at an MQTT broker hears. Exit code 0 if every visit was told "
-        "as one event, 1 if not, 3 if the model's weights are missing.",
+        "and show what a subscriber at an MQTT broker hears. Exit code 0 if each person and each "
+        "face was tracked well and every visit told as one event, 1 if not, 3 if the weights of a "
+        "model are missing.",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("demo-out"), metavar="DIR", help="default: demo-out"
     )
     parser.add_argument(
-        "--model", default=InferenceSettings().model, metavar="PACK", help="default: %(default)s"
+        "--model",
+        action="append",
+        metavar="PACK",
+        help=f"may be given often; default: {' '.join(DEFAULT_MODELS)}",
     )
     parser.add_argument(
         "--broker",
@@ -60,16 +66,13 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo and print what came of it."""
-    pack = find_pack(arguments.model)
-    try:
-        locate_weights(pack)
-    except PackRejected:
-        raise
-    except ModelError as error:
-        sys.stderr.write(f"The demo needs a model that is not here yet.\n{error}\n")
+    models = find_models(arguments.model or DEFAULT_MODELS)
+    lacking = _lacking(models)
+    if lacking is not None:
+        sys.stderr.write(f"The demo needs a model that is not here yet.\n{lacking}\n")
         return EXIT_NO_MODEL
     broker = parse_address(arguments.broker) if arguments.broker else None
-    request = DemoRequest(arguments.out, pack, broker)
+    request = DemoRequest(arguments.out, models, broker)
     with Progress() as progress, _Drawing() as drawing:
         hooks = DemoHooks(
             frame_drawn=drawing.frame_drawn,
@@ -84,6 +87,18 @@ def run(arguments: argparse.Namespace) -> int:
     write_summary(arguments.out, result.summary)
     _print_result(result)
     return 0 if result.is_right else EXIT_WRONG
+
+
+def _lacking(models: ModelSet) -> ModelError | None:
+    """Return what is to be said of weights that are missing; None if all are here."""
+    try:
+        for pack in models.packs:
+            locate_weights(pack)
+    except PackRejected:
+        raise
+    except ModelError as error:
+        return error
+    return None
 
 
 class _Drawing:
@@ -112,11 +127,8 @@ class _Drawing:
 def _print_result(result: DemoResult) -> None:
     _print_messages(result.messages)
     print("\nwhat is true in the scene, and what the camera made of it:")
-    for visit in result.verdict.visits:
-        print(f"  {_visit_line(visit)}")
-    for event in result.verdict.stray_events:
-        print(f"  an event about nobody: {event.event_id}")
-    print(f"  recall {result.verdict.recall:.3f} of frames that show at least half of a person")
+    for one in result.verdict.classes:
+        _print_class(one)
     if result.missing:
         print(f"  the subscriber did not hear {result.missing} event changes")
     summary = result.summary
@@ -144,6 +156,29 @@ def _shortened(message: Message) -> str:
     return f"{json.dumps(told)[:-1]}, …}}" if told else message.text()
 
 
+def _print_class(seen: ClassVerdict) -> None:
+    standard = STANDARDS[seen.label]
+    looks, frames = (sum(n) for n in zip(*((v.looks, v.frames) for v in seen.visits), strict=True))
+    print(f"  {seen.label}s, at least half of whom is to be seen:")
+    for visit in seen.visits:
+        print(f"    {_visit_line(visit)}")
+    for event in seen.stray_events:
+        print(f"    an event about nobody: {event.event_id}")
+    print(
+        f"    found     recall {seen.found_recall:.3f} of {looks} looks at them;"
+        f" {seen.found.wrong} wrong boxes beside {seen.found.right} right ones"
+    )
+    print(
+        f"    tracked   recall {seen.recall:.3f} of {frames} frames;"
+        f" {seen.tracked.wrong} wrong boxes beside {seen.tracked.right} right ones"
+        f" (asked: {standard.recall} or more, {standard.wrong_share} of all boxes wrong or less)"
+    )
+    print(
+        f"    reported  {seen.reported} of {len(seen.visits)} visits as one event,"
+        f" {len(seen.stray_events)} events about nobody (asked: all, none)"
+    )
+
+
 def _visit_line(seen: VisitVerdict) -> str:
     visit = seen.visit
     events = ", ".join(
@@ -151,5 +186,5 @@ def _visit_line(seen: VisitVerdict) -> str:
     )
     return (
         f"{visit.person:13}  {visit.first_s:4.1f} to {visit.last_s:4.1f} s  →  "
-        f"{events or 'no event'}; found in {seen.found} of {seen.frames} frames"
+        f"{events or 'no event'}; tracked in {seen.tracked} of {seen.frames} frames"
     )

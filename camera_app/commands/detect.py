@@ -1,4 +1,4 @@
-"""`camera-app detect`: one network over still pictures."""
+"""`camera-app detect`: networks over still pictures."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from camera_app.config import InferenceSettings
 from camera_app.errors import SourceUnsupported, UsageError
 from camera_app.inference import load_classifier, load_network
 from camera_app.models import ModelPack, Task, find_pack
 from camera_app.values import Detection, Rgb
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
-DEFAULT_MODEL = "yolox_nano_person_256"
+DEFAULT_MODELS = InferenceSettings().model
 DEFAULT_MIN_SCORE = 0.3
 
-DESCRIPTION = """Look at still pictures with one network and say what it finds.
+DESCRIPTION = """Look at still pictures with one network, or several, and say what they find.
 
 With --json a list is written, one record a detection: `image`, `label`, `score`, `box` = [x, y,
 width, height] in pixels of the picture as it is stored (a turn noted in its EXIF data is not
@@ -48,7 +49,10 @@ def configure(subparsers: Any) -> None:
     )
     parser.add_argument("images", metavar="IMAGE_OR_DIR", nargs="+", help="pictures, or folders")
     parser.add_argument(
-        "--model", metavar="PACK", default=DEFAULT_MODEL, help="model pack (default: %(default)s)"
+        "--model",
+        metavar="PACK",
+        action="append",
+        help=f"model pack, may be given often (default: {' '.join(DEFAULT_MODELS)})",
     )
     parser.add_argument(
         "--min-score",
@@ -72,8 +76,9 @@ def share(text: str) -> float:
 def run(arguments: argparse.Namespace) -> int:
     """Look at every picture; 1 if one of them could not be read."""
     paths = list(pictures(arguments.images))
-    look = _look_with(find_pack(arguments.model), arguments.min_score)
-    records, faults = look_at_all(paths, look)
+    names = arguments.model or DEFAULT_MODELS
+    looks = [_look_with(find_pack(name), arguments.min_score) for name in names]
+    records, faults = look_at_all(paths, looks)
     if arguments.json is None:
         _print_table(records)
     else:
@@ -104,7 +109,9 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
 
 
-def look_at_all(paths: Sequence[str], look: Look) -> tuple[list[Record], list[SourceUnsupported]]:
+def look_at_all(
+    paths: Sequence[str], looks: Sequence[Look]
+) -> tuple[list[Record], list[SourceUnsupported]]:
     """Return the records of all pictures, and an error for each that cannot be read."""
     records: list[Record] = []
     faults: list[SourceUnsupported] = []
@@ -114,7 +121,7 @@ def look_at_all(paths: Sequence[str], look: Look) -> tuple[list[Record], list[So
         except SourceUnsupported as fault:
             faults.append(fault)
             continue
-        records.extend({"image": path, **record} for record in look(picture))
+        records.extend({"image": path, **record} for look in looks for record in look(picture))
     return records, faults
 
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from camera_app.config import CameraSettings, InferenceSettings, load_config
 from camera_app.errors import StoreError, UsageError
-from camera_app.models import find_pack
+from camera_app.models import find_models
 from camera_app.replay import (
     ReplayFiles,
     ReplayHooks,
@@ -24,7 +24,7 @@ from camera_app.replay import (
 from camera_app.values import EventChange
 
 DEFAULT_SETTINGS = CameraSettings(source="replay")
-DEFAULT_MODEL = InferenceSettings().model
+DEFAULT_MODELS = InferenceSettings().model
 
 
 def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -40,7 +40,12 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument(
         "--camera", metavar="NAME", help="whose settings in the configuration; default: the only"
     )
-    parser.add_argument("--model", metavar="PACK", help="model pack; default: the configured one")
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar="PACK",
+        help="model pack, may be given often to look with several; default: the configured ones",
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the files")
     parser.add_argument("--annotate", action="store_true", help="write a film with what was seen")
     parser.add_argument("--tracks", action="store_true", help="write tracks in MOTChallenge form")
@@ -80,14 +85,14 @@ def request_of(arguments: argparse.Namespace) -> ReplayRequest:
     """
     if (arguments.annotate or arguments.tracks) and arguments.out is None:
         raise UsageError("--annotate and --tracks write files", remedy="Name a folder with --out.")
-    settings, model, trusted = _configured(arguments)
+    settings, models, trusted = _configured(arguments)
     if arguments.no_gate:
         motion = settings.motion.model_copy(update={"enabled": False})
         settings = settings.model_copy(update={"motion": motion})
     return ReplayRequest(
         clips=tuple(arguments.clips),
         settings=settings,
-        pack=find_pack(arguments.model or model, trusted),
+        models=find_models(arguments.model or models, trusted),
         out=arguments.out,
         seats=arguments.seats,
         is_annotated=arguments.annotate,
@@ -95,10 +100,12 @@ def request_of(arguments: argparse.Namespace) -> ReplayRequest:
     )
 
 
-def _configured(arguments: argparse.Namespace) -> tuple[CameraSettings, str, tuple[str, ...]]:
-    """Return what the configuration says: the camera's settings, the model, the keys it trusts."""
+def _configured(
+    arguments: argparse.Namespace,
+) -> tuple[CameraSettings, tuple[str, ...], tuple[str, ...]]:
+    """Return what the configuration says: the camera's settings, its models, the trusted keys."""
     if arguments.config is None:
-        return DEFAULT_SETTINGS, DEFAULT_MODEL, ()
+        return DEFAULT_SETTINGS, DEFAULT_MODELS, ()
     config = load_config(arguments.config)
     name = arguments.camera or next(iter(config.camera))
     known = ", ".join(config.camera)

@@ -4,10 +4,12 @@ from camera_app.demo.broker import BrokerAddress, parse_address
 from camera_app.demo.film import Film, Visit, make_film
 from camera_app.demo.stage import DemoHooks, DemoRequest, DemoResult, run_demo
 from camera_app.demo.subscriber import Message
-from camera_app.demo.verdict import Verdict, VisitVerdict
+from camera_app.demo.verdict import STANDARDS, ClassVerdict, Verdict, VisitVerdict
 
 __all__ = [
+    "STANDARDS",
     "BrokerAddress",
+    "ClassVerdict",
     "DemoHooks",
     "DemoRequest",
     "DemoResult",

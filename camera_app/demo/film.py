@@ -11,22 +11,24 @@ from typing import Self
 
 import av
 
-from camera_app.demo.scene import FPS, FRAMES, SIZE, WALKS, Presence, Scene
+from camera_app.demo.scene import FACE, FPS, FRAMES, PERSON, SIZE, WALKS, Presence, Scene
 from camera_app.values import Box, Pixels
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One person coming and going.
+    """One person coming and going, or their face.
 
     Attributes:
-        number: Number of the visit, from 1.
+        number: Number of the visit, from 1; a person and their face have the same one.
+        label: Class of what comes and goes.
         person: Who it is.
         boxes: Where they are, by frame index from 0; every frame that shows any of them.
         visibility: How much of them is to be seen, by the same index, 0.0 to 1.0.
     """
 
     number: int
+    label: str
     person: str
     boxes: dict[int, Box]
     visibility: dict[int, float]
@@ -42,14 +44,25 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """The clip of the scene and what is true in it."""
+    """The clip of the scene and what is true in it.
+
+    Attributes:
+        clip: The film file.
+        visits: Each person's, then each face's.
+    """
 
     clip: Path
     visits: tuple[Visit, ...]
 
+    def visits_of(self, label: str) -> tuple[Visit, ...]:
+        """Return those of one class."""
+        return tuple(visit for visit in self.visits if visit.label == label)
+
 
 def make_film(folder: Path, *, on_frame: Callable[[int, int], None] | None = None) -> Film:
-    """Draw the scene into `scene.mp4`, its truth into `scene.txt` and `scene.json`.
+    """Draw the scene into `scene.mp4`, its truth into `scene.json`.
+
+    And the boxes of the truth into `scene.txt`, those of the faces into `scene-faces.txt`.
 
     Args:
         folder: Made if it is absent.
@@ -65,22 +78,25 @@ def make_film(folder: Path, *, on_frame: Callable[[int, int], None] | None = Non
             present.append(frame.present)
             if on_frame is not None:
                 on_frame(done, FRAMES)
-    visits = _visits(scene, present)
-    (folder / "scene.txt").write_text(mot_lines(visits), encoding="ascii")
-    (folder / "scene.json").write_text(_truth_json(visits), encoding="utf-8")
-    return Film(clip, visits)
+    film = Film(clip, _visits(scene, present))
+    for name, label in (("scene.txt", PERSON), ("scene-faces.txt", FACE)):
+        (folder / name).write_text(mot_lines(film.visits_of(label)), encoding="ascii")
+    (folder / "scene.json").write_text(_truth_json(film.visits), encoding="utf-8")
+    return film
 
 
 def _visits(scene: Scene, present: list[tuple[Presence, ...]]) -> tuple[Visit, ...]:
-    visits = tuple(
-        Visit(number, scene.people[walk.person].name, {}, {})
+    visits = {
+        (label, number): Visit(number, label, scene.people[walk.person].name, {}, {})
+        for label in (PERSON, FACE)
         for number, walk in enumerate(WALKS, start=1)
-    )
+    }
     for index, presences in enumerate(present):
         for presence in presences:
-            visits[presence.visit - 1].boxes[index] = presence.box
-            visits[presence.visit - 1].visibility[index] = presence.visibility
-    return visits
+            visit = visits[presence.label, presence.visit]
+            visit.boxes[index] = presence.box
+            visit.visibility[index] = presence.visibility
+    return tuple(visits.values())
 
 
 def mot_lines(visits: tuple[Visit, ...]) -> str:
@@ -102,6 +118,7 @@ def _truth_json(visits: tuple[Visit, ...]) -> str:
         "visits": [
             {
                 "visit": visit.number,
+                "label": visit.label,
                 "person": visit.person,
                 "first_frame": min(visit.boxes),
                 "last_frame": max(visit.boxes),

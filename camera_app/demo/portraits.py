@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from camera_app.errors import UsageError
-from camera_app.values import Pixels
+from camera_app.values import Box, Pixels
 
 # Outlines drawn by hand, in pixels of the photograph, slightly outside the person.
 _COLLINS = (
@@ -29,6 +29,9 @@ _HOPPER = (
     (362, 180), (375, 190), (370, 230), (360, 265), (355, 295), (335, 310), (330, 325), (380, 350),
     (440, 370), (490, 390), (505, 430), (511, 460), (511, 599),
 )  # fmt: skip
+# Forehead to chin and cheek to cheek, read off by eye, in pixels of the photograph.
+_COLLINS_FACE = Box(180, 62, 268, 176)
+_HOPPER_FACE = Box(164, 128, 362, 334)
 # The true edge is looked for from this far inside the outline to this far outside of it.
 _INSIDE_PX = 13
 _OUTSIDE_PX = 3
@@ -43,21 +46,25 @@ class CutOut:
         name: Who it is.
         pixels: uint8 (height, width, 3), red first.
         alpha: uint8 (height, width): 255 where the person is, 0 where not.
+        face: Where the face is, in pixels of these.
     """
 
     name: str
     pixels: Pixels
     alpha: Pixels
+    face: Box
 
 
 def collins(height: int) -> CutOut:
     """Return Eileen Collins in an orange suit, her helmet under her arm, so many pixels high."""
-    return _resized(_cut("Eileen Collins", _astronaut_photograph(), _COLLINS), height)
+    return _resized(
+        _cut("Eileen Collins", _astronaut_photograph(), _COLLINS, _COLLINS_FACE), height
+    )
 
 
 def hopper(height: int) -> CutOut:
     """Return Grace Hopper in uniform, so many pixels high."""
-    return _resized(_cut("Grace Hopper", _hopper_photograph(), _HOPPER), height)
+    return _resized(_cut("Grace Hopper", _hopper_photograph(), _HOPPER, _HOPPER_FACE), height)
 
 
 def _astronaut_photograph() -> Pixels:
@@ -80,7 +87,7 @@ def _hopper_photograph() -> Pixels:
     return np.asarray(photograph[..., ::-1], dtype=np.uint8).copy()
 
 
-def _cut(name: str, photograph: Pixels, outline: tuple[tuple[int, int], ...]) -> CutOut:
+def _cut(name: str, photograph: Pixels, outline: tuple[tuple[int, int], ...], face: Box) -> CutOut:
     """Find the person's edge near an outline by colour (grabCut), with a soft rim."""
     inside = np.zeros(photograph.shape[:2], np.uint8)
     cv2.fillPoly(inside, [np.array(outline, np.int32)], (255,))
@@ -93,7 +100,7 @@ def _cut(name: str, photograph: Pixels, outline: tuple[tuple[int, int], ...]) ->
     cv2.grabCut(photograph, guess, (0, 0, 0, 0), *models, _ROUNDS, cv2.GC_INIT_WITH_MASK)
     person = np.isin(guess, (cv2.GC_FGD, cv2.GC_PR_FGD))
     alpha = cv2.GaussianBlur(np.where(person, 255, 0).astype(np.uint8), (5, 5), 0)
-    return CutOut(name, photograph, np.asarray(alpha, dtype=np.uint8))
+    return CutOut(name, photograph, np.asarray(alpha, dtype=np.uint8), face)
 
 
 def _grown(mask: Pixels, by_px: int) -> Pixels:
@@ -109,11 +116,20 @@ def _resized(cut_out: CutOut, height: int) -> CutOut:
     """Trim a cut-out to the person and scale it."""
     x, y, width, tall = cv2.boundingRect(np.where(cut_out.alpha > 127, 255, 0).astype(np.uint8))
     size = round(width * height / tall), height
+    scale, face = height / tall, cut_out.face
     trimmed = (slice(y, y + tall), slice(x, x + width))
     pixels = cv2.resize(cut_out.pixels[trimmed], size, interpolation=cv2.INTER_AREA)
     alpha = cv2.resize(cut_out.alpha[trimmed], size, interpolation=cv2.INTER_AREA)
     return CutOut(
-        cut_out.name, np.asarray(pixels, dtype=np.uint8), np.asarray(alpha, dtype=np.uint8)
+        cut_out.name,
+        np.asarray(pixels, dtype=np.uint8),
+        np.asarray(alpha, dtype=np.uint8),
+        Box(
+            (face.left - x) * scale,
+            (face.top - y) * scale,
+            (face.right - x) * scale,
+            (face.bottom - y) * scale,
+        ),
     )
 
 

@@ -19,6 +19,8 @@ from camera_app.demo.backdrop import brick_wall, hedge_row
 from camera_app.demo.portraits import CutOut, collins, hopper
 from camera_app.values import Box, Pixels, Size
 
+PERSON, FACE = "person", "face"  # the classes that the scene knows the truth of
+
 Grey = npt.NDArray[np.float32]  # one plane of the frame, or of a mask in 0.0 to 1.0
 Colours = npt.NDArray[np.float32]  # (height, width, 3), red first, 0.0 to 255.0
 
@@ -80,16 +82,18 @@ WALKS = (
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """One person in one frame, as it really is.
+    """One person, or their face, in one frame, as it really is.
 
     Attributes:
         visit: Number of the visit, from 1.
-        box: Around what the frame could show of the person, in pixels.
-        visibility: Share of what stands above the hedge that can be seen: neither outside the
+        label: `PERSON` or `FACE`.
+        box: Around what the frame could show of them, in pixels.
+        visibility: Share that can be seen of what stands above the hedge: neither outside the
             frame nor behind somebody else; 0.0 to 1.0.
     """
 
     visit: int
+    label: str
     box: Box
     visibility: float
 
@@ -100,7 +104,7 @@ class SceneFrame:
 
     Attributes:
         pixels: uint8 (432, 768, 3), red first.
-        present: Who is inside the picture, in order of visits.
+        present: Who is inside the picture, in order of visits, each person before their face.
     """
 
     pixels: Pixels
@@ -154,11 +158,19 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Layer:
-    """A painted person: how much of each pixel they are, and how much of them there is to see."""
+    """A painted person: how much of each pixel they are, and how much of them there is to see.
+
+    Attributes:
+        visit: Number of the visit.
+        alpha: Share of each pixel of the frame that is theirs.
+        above_hedge: Pixels of them above the hedge, those outside the frame too.
+        face: Where their face is; may lie outside the frame.
+    """
 
     visit: int
     alpha: Grey
     above_hedge: float
+    face: Box
 
 
 def _place(walk: Walk, at_s: float) -> tuple[int, int]:
@@ -179,7 +191,13 @@ def _paint(picture: Colours, visit: int, person: CutOut, place: tuple[int, int])
     alpha = pasted(person.alpha, x, y) / np.float32(255)
     picture += (pasted(person.pixels, x, y) - picture) * alpha[..., None]
     above = person.alpha[: _HEDGE_TOP - y]
-    return _Layer(visit, alpha, float(above.sum()) / 255)
+    return _Layer(visit, alpha, float(above.sum()) / 255, _moved(person.face, x, y))
+
+
+def _moved(box: Box, x: int, y: int) -> Box:
+    """Return a box of a cut-out, in tenths of a pixel of the frame that it is pasted into."""
+    left, top = round(box.left + x, 1), round(box.top + y, 1)
+    return Box(left, top, round(box.right + x, 1), round(box.bottom + y, 1))
 
 
 def pasted(pixels: Pixels, x: int, y: int) -> npt.NDArray[np.float32]:
@@ -200,7 +218,18 @@ def _presences(layers: list[_Layer], hedge_alpha: Grey) -> Iterator[Presence]:
         x, y, width, height = cv2.boundingRect((shown > 0.5).astype(np.uint8))
         if width == 0:
             continue
+        uncovered = 1 - hedge_alpha
         for front in layers[index + 1 :]:
-            shown = shown * (1 - front.alpha)
-        visibility = min(1.0, float(shown.sum()) / layer.above_hedge)
-        yield Presence(layer.visit, Box(x, y, x + width, y + height), round(visibility, 3))
+            uncovered = uncovered * (1 - front.alpha)
+        visibility = min(1.0, float((layer.alpha * uncovered).sum()) / layer.above_hedge)
+        yield Presence(layer.visit, PERSON, Box(x, y, x + width, y + height), round(visibility, 3))
+        face = layer.face.clipped(SIZE)
+        if face.area > 0:
+            visibility = float(_inside(uncovered, face).sum()) / layer.face.area
+            yield Presence(layer.visit, FACE, face, round(min(1.0, visibility), 3))
+
+
+def _inside(plane: Grey, box: Box) -> Grey:
+    """Return the part of a plane that a box covers, in whole pixels."""
+    rows = slice(round(box.top), round(box.bottom))
+    return plane[rows, round(box.left) : round(box.right)]

@@ -10,17 +10,20 @@ from pathlib import Path
 from camera_app.clock import SystemClock
 from camera_app.config import CameraSettings, MqttSettings, RetentionSettings, ZoneSettings
 from camera_app.demo.broker import BrokerAddress, demo_broker
-from camera_app.demo.film import Film, make_film
+from camera_app.demo.film import make_film
+from camera_app.demo.scene import FACE, PERSON
 from camera_app.demo.subscriber import Message, Subscriber
-from camera_app.demo.verdict import Verdict, judge, read_tracks
+from camera_app.demo.verdict import FrameReport, Verdict, judge
+from camera_app.errors import ModelError
 from camera_app.health import occupancy, places_of
-from camera_app.models import ModelPack
+from camera_app.models import ModelSet
 from camera_app.publish import Publisher, StateBoard, Topics, count_message
 from camera_app.replay import (
     ReplayFiles,
     ReplayHooks,
     ReplayRequest,
     ReplaySummary,
+    Watched,
     camera_names,
     run_replay,
 )
@@ -32,7 +35,9 @@ HEARING_LIMIT_S = 30.0
 
 # The gate in the wall would be here; whoever stands before it is in the zone.
 _GATE = ((0.30, 0.75), (0.70, 0.75), (0.70, 1.0), (0.30, 1.0))
-SETTINGS = CameraSettings(source="demo", zones=(ZoneSettings(name="gate", polygon=_GATE),))
+SETTINGS = CameraSettings(
+    source="demo", zones=(ZoneSettings(name="gate", polygon=_GATE, labels=(PERSON,)),)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +46,12 @@ class DemoRequest:
 
     Attributes:
         out: Folder for everything that it makes.
-        pack: The model.
+        models: Which networks look.
         broker: The broker to use; None starts one.
     """
 
     out: Path
-    pack: ModelPack
+    models: ModelSet
     broker: BrokerAddress | None = None
 
 
@@ -112,6 +117,7 @@ def run_demo(request: DemoRequest, hooks: DemoHooks | None = None) -> DemoResult
     Raises:
         CameraAppError: A part cannot do its work: no broker, no model, an unwritable folder.
     """
+    labels = _judged_labels(request.models)
     hooks = hooks or DemoHooks()
     files = ReplayFiles(request.out)
     files.clear()
@@ -119,7 +125,7 @@ def run_demo(request: DemoRequest, hooks: DemoHooks | None = None) -> DemoResult
     replay = ReplayRequest(
         clips=(film.clip,),
         settings=SETTINGS,
-        pack=request.pack,
+        models=request.models,
         out=request.out,
         is_annotated=True,
         has_tracks=True,
@@ -137,7 +143,13 @@ def run_demo(request: DemoRequest, hooks: DemoHooks | None = None) -> DemoResult
             lambda messages: _count(messages, event_topic) >= summary.changes, HEARING_LIMIT_S
         )
         missing = summary.changes - _count(subscriber.messages, event_topic)
-    verdict = _verdict(film, files, house)
+    verdict = judge(
+        film.visits,
+        house.reports,
+        house.ended,
+        labels=labels,
+        min_score=SETTINGS.tracking.high_score,
+    )
     return DemoResult(replay, summary, verdict, subscriber.messages, missing)
 
 
@@ -145,9 +157,20 @@ def _count(messages: Sequence[Message], topic: str) -> int:
     return sum(message.topic == topic for message in messages)
 
 
-def _verdict(film: Film, files: ReplayFiles, house: _House) -> Verdict:
-    tracks = files.tracks(house.camera, is_only=True).read_text(encoding="utf-8")
-    return judge(film.visits, read_tracks(tracks), house.ended)
+def _judged_labels(models: ModelSet) -> list[str]:
+    """Return the classes that the scene shows and the models find.
+
+    Raises:
+        ModelError: There is none.
+    """
+    labels = [label for label in (PERSON, FACE) if label in models.labels]
+    if not labels:
+        raise ModelError(
+            "nothing in the demo's scene is to be found: it shows persons and faces",
+            where=" + ".join(models.names),
+            remedy="Name a model that finds persons or faces.",
+        )
+    return labels
 
 
 class _House:
@@ -161,9 +184,10 @@ class _House:
         self.store = EventStore(files.database, self._clock, RetentionSettings())
         self._board = StateBoard()
         self._publisher = Publisher(mqtt, DEVICE_ID, self.store, self._board, self._clock)
-        self._places = places_of(replay.settings, replay.pack.labels)
+        self._places = places_of(replay.settings, replay.models.labels)
         self._open: dict[str, Event] = {}
         self.ended: list[Event] = []
+        self.reports: dict[int, FrameReport] = {}
 
     def open(self, stack: ExitStack) -> None:
         """Start both; they stop with the stack."""
@@ -180,7 +204,12 @@ class _House:
             self._take(change)
             hooks.changed(change)
 
-        return ReplayHooks(hooks.clip_opened, hooks.frame_done, changed)
+        def watched(frame: Watched) -> None:
+            # Without the frame itself: together their pixels would fill the memory.
+            self.reports[frame.frame.sequence] = FrameReport(frame.observation, frame.tracks)
+            hooks.watched(frame)
+
+        return ReplayHooks(hooks.clip_opened, hooks.frame_done, changed, watched)
 
     def _take(self, change: EventChange) -> None:
         self._clock.show(change.wall_ns)

@@ -16,12 +16,15 @@ def places_of(settings: CameraSettings, known_labels: Sequence[str]) -> list[Pla
 
     Args:
         settings: The camera's.
-        known_labels: What its model can tell apart; counted where the owner named no labels.
+        known_labels: What its models can find; nothing else is counted.
     """
-    labels = settings.events.labels or tuple(known_labels)
+    wanted = settings.events.labels or known_labels
+    labels = [label for label in wanted if label in known_labels]
     places = [("", label) for label in labels]
     for zone in settings.zones:
-        places += [(zone.name, label) for label in zone.labels or labels]
+        places += [
+            (zone.name, label) for label in labels if not zone.labels or label in zone.labels
+        ]
     return places
 
 

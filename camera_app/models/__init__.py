@@ -51,6 +51,7 @@ from camera_app.models.signature import (
     trusted_keys,
 )
 from camera_app.models.signing import sign_pack
+from camera_app.models.together import ModelSet, find_models, model_set
 
 __all__ = [
     "INPUTS",
@@ -68,6 +69,7 @@ __all__ = [
     "KnownDetection",
     "KnownOutput",
     "ModelPack",
+    "ModelSet",
     "NotOnnx",
     "PrivateKey",
     "Scaling",
@@ -84,11 +86,13 @@ __all__ = [
     "catalogue_folder",
     "catalogue_names",
     "fetch",
+    "find_models",
     "find_pack",
     "is_in_catalogue",
     "kind_of",
     "list_packs",
     "locate_weights",
+    "model_set",
     "new_private_key",
     "read_pack",
     "read_private_key",

@@ -1,11 +1,13 @@
 """One camera's way from frames to event changes; live and replay both drive it."""
 
+from camera_app.pipeline.asking import Asking
 from camera_app.pipeline.looking import Looker, LookPlan, ShedReason
 from camera_app.pipeline.merging import Look, merge_regions
 from camera_app.pipeline.watch import CameraWatch
 from camera_app.pipeline.worker import CameraStats, CameraWorker, Concluded
 
 __all__ = [
+    "Asking",
     "CameraStats",
     "CameraWatch",
     "CameraWorker",

@@ -1,4 +1,4 @@
-"""Detections of several overlapping regions become those of one frame. Pure.
+"""Detections of several models and overlapping regions become those of one frame. Pure.
 
 A crop may cut an object in two. A box that ends at a crop's own edge, where the frame goes on, is
 such a piece: it is left out, since its place and size are the crop's and not the object's.
@@ -25,6 +25,16 @@ def without_cut(size: Size, look: Look) -> list[Detection]:
     """
     region, detections = look
     return [one for one in detections if not is_cut(one.box, region, size)]
+
+
+def of_all_models(found: Sequence[Sequence[Detection]]) -> Sequence[Detection]:
+    """Return what several models have found in one region, the best score first.
+
+    Models that look together know different classes: nothing is in it twice.
+    """
+    if len(found) == 1:
+        return found[0]
+    return sorted((one for detections in found for one in detections), key=_by_score)
 
 
 def merge_regions(found: Sequence[Sequence[Detection]]) -> tuple[Detection, ...]:

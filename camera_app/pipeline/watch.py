@@ -41,19 +41,27 @@ class CameraWatch:
     Args:
         name: Name of the camera.
         settings: Its section of the configuration.
-        input_size: Input of the network that will look.
+        input_size: Input of the network that will look; of the largest, if there are several.
         new_id: Gives an event its name from the wall time of its start.
+        labels_by_model: Classes that each network knows; none: there is only one network.
     """
 
     def __init__(
-        self, name: str, settings: CameraSettings, input_size: Size, new_id: NewId
+        self,
+        name: str,
+        settings: CameraSettings,
+        input_size: Size,
+        new_id: NewId,
+        labels_by_model: Sequence[Sequence[str]] = (),
     ) -> None:
         self.name = name
         self._gate = MotionGate(settings.motion) if settings.motion.enabled else None
         self._looker = Looker(settings.motion, settings.regions, input_size)
         self._labels = frozenset(settings.events.labels)
         self._tracking = settings.tracking
-        self._tracker = Tracker(settings.tracking)
+        self._labels_by_model = labels_by_model
+        self._tracker = Tracker(settings.tracking, labels_by_model)
+        self._observation: Observation | None = None
         self._ids_before = 0  # the highest number that trackers before this one gave
         self._highest_id = 0  # and the highest of all
         self._size: Size | None = None
@@ -65,6 +73,11 @@ class CameraWatch:
     def tracks(self) -> tuple[Track, ...]:
         """The tracks after the last conclusion."""
         return self._tracks
+
+    @property
+    def observation(self) -> Observation | None:
+        """What the last conclusion rests on; None before the first."""
+        return self._observation
 
     @property
     def open_events(self) -> tuple[Event, ...]:
@@ -106,6 +119,7 @@ class CameraWatch:
         detections = self._wanted(merge_regions(whole))
         looked_at = tuple(region.box for region, _ in looks)
         observation = Observation(frame.captured_ns, frame.size, looked_at, detections)
+        self._observation = observation
         self._tracks = self._numbered(self._tracker.update(observation))
         return changes + self._life_cycle.update(self._tracks, observation, wall_ns)
 
@@ -125,7 +139,7 @@ class CameraWatch:
         if previous is None or previous == frame.size:
             return []
         self._ids_before = self._highest_id
-        self._tracker = Tracker(self._tracking)
+        self._tracker = Tracker(self._tracking, self._labels_by_model)
         self._tracks = ()
         return self.finish(frame.captured_ns, wall_ns, "resolution_changed")
 

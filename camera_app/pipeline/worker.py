@@ -16,10 +16,11 @@ from typing import Protocol
 
 from camera_app.clock import Clock, nanoseconds
 from camera_app.errors import DeviceError, ModelError
+from camera_app.pipeline.asking import Asking
 from camera_app.pipeline.looking import LookPlan, ShedReason
 from camera_app.pipeline.merging import Look
 from camera_app.pipeline.watch import CameraWatch
-from camera_app.scheduling import CpuSeats, Demand
+from camera_app.scheduling import CpuSeats
 from camera_app.threads import Closed, LatestBox, Worker
 from camera_app.values import Event, EventChange, Frame, FrameCounts
 
@@ -72,8 +73,7 @@ class CameraWorker(Worker):
         watch: What becomes of the frames; belongs to this thread from `start` on.
         frames: Where the source leaves the newest frame.
         seats: Who looks.
-        model: Name of the model pack.
-        min_score: Detections below it are not wanted.
+        asking: What a look asks of them.
         clock: Time.
         commit: Makes changes durable; must not lose them, may block when the disk is behind.
         concluded: Who else wants to know.
@@ -85,8 +85,7 @@ class CameraWorker(Worker):
         frames: LatestBox[Frame],
         seats: CpuSeats,
         *,
-        model: str,
-        min_score: float,
+        asking: Asking,
         clock: Clock,
         commit: Callable[[Sequence[EventChange]], object],
         concluded: Concluded,
@@ -95,8 +94,7 @@ class CameraWorker(Worker):
         self._watch = watch
         self._frames = frames
         self._seats = seats
-        self._model = model
-        self._min_score = min_score
+        self._asking = asking
         self._clock = clock
         self._commit = commit
         self._concluded = concluded
@@ -158,17 +156,15 @@ class CameraWorker(Worker):
     def _look(self, frame: Frame, plan: LookPlan) -> list[Look] | None:
         """Return what was found in each region, or None when the networks could not answer."""
         try:
-            answers = [
-                self._seats.submit(Demand(self._model, frame.picture, region, self._min_score))
-                for region in plan.regions
-            ]
+            demands = self._asking.demands(frame.picture, plan)
+            answers = [self._seats.submit(demand) for demand in demands]
             found = [answer.result(LOOK_LIMIT_S) for answer in answers]
         except (DeviceError, ModelError, LookTimeoutError) as error:
             _log.error("camera %s: a frame could not be looked at: %s", self._watch.name, error)
             return None
         except (CancelledError, Closed):
             return None  # the seats are stopping, and so are we
-        return list(zip(plan.regions, found, strict=True))
+        return self._asking.looks(plan, found)
 
     def _end_events_if_blind(self) -> None:
         now_ns = self._clock.monotonic_ns()

@@ -19,13 +19,13 @@ from camera_app.capture import ClipInfo, ClipReader
 from camera_app.clock import ManualClock, seconds
 from camera_app.config import RetentionSettings
 from camera_app.events import event_id, seeded_bits
-from camera_app.pipeline import CameraWatch, LookPlan
+from camera_app.pipeline import Asking, CameraWatch, LookPlan
 from camera_app.replay.outputs import ClipOutputs, EventLog, ReplayFiles
 from camera_app.replay.settings import ReplayRequest, camera_names, file_digest, settings_digest
-from camera_app.scheduling import Answer, CpuSeats, Demand
+from camera_app.scheduling import Answer, CpuSeats
 from camera_app.store import EventStore
 from camera_app.tracking import visible
-from camera_app.values import ChangeType, EventChange, Frame, FrameCounts
+from camera_app.values import ChangeType, EventChange, Frame, FrameCounts, Observation, Track
 
 # Frames between plan and conclusion. A constant: results must not depend on the machine. At ten
 # frames a second crops follow tracks 0.4 s old; motion, which also makes crops, is always fresh.
@@ -45,10 +45,10 @@ class ReplaySummary:
         events: Events that started.
         changes: Event changes in all.
         events_sha256: Digest of the event log.
-        model: Name of the model pack.
-        model_sha256: Digest of its manifest and weights.
+        model: Name of the model pack, or of several with ` + ` between them.
+        model_sha256: Digest of their manifests and weights.
         config_sha256: Digest of the settings.
-        invoke_cpu_s: Processor time spent inside the network.
+        invoke_cpu_s: Processor time spent inside the networks.
         warnings: What was wrong with a clip and did not stop the replay.
     """
 
@@ -90,6 +90,21 @@ class ReplaySummary:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What became of one frame.
+
+    Attributes:
+        frame: The frame.
+        observation: What the networks found in it; None if it was not looked at.
+        tracks: Those that can be seen in it.
+    """
+
+    frame: Frame
+    observation: Observation | None
+    tracks: tuple[Track, ...]
+
+
 @dataclass(slots=True)
 class ReplayHooks:
     """Who wants to know how a replay goes; each is called on the replay's own thread.
@@ -98,11 +113,13 @@ class ReplayHooks:
         clip_opened: A clip begins: its path and how many frames it is thought to have, if known.
         frame_done: A frame's fate is known.
         changed: An event changed.
+        watched: The same moment as `frame_done`, with what became of the frame.
     """
 
     clip_opened: Callable[[Path, int | None], None] = lambda _path, _frames: None
     frame_done: Callable[[], None] = lambda: None
     changed: Callable[[EventChange], None] = lambda _change: None
+    watched: Callable[[Watched], None] = lambda _watched: None
 
 
 @dataclass(slots=True)
@@ -145,7 +162,7 @@ def run_replay(
             files.clear()
             store = _started_store(files, stack)
         log = stack.enter_context(EventLog(None if files is None else files.event_log, store))
-        seats = CpuSeats({request.pack.name: request.pack}, request.seats)
+        seats = CpuSeats({pack.name: pack for pack in request.models.packs}, request.seats)
         seats.start()
         stack.callback(seats.stop)
         replay = _Replay(request, seats, log, files, hooks, totals)
@@ -161,8 +178,8 @@ def run_replay(
         events=totals.events,
         changes=log.changes,
         events_sha256=log.sha256,
-        model=request.pack.name,
-        model_sha256=request.pack.digest,
+        model=" + ".join(request.models.names),
+        model_sha256=request.models.digest,
         config_sha256=settings_digest(request.settings),
         invoke_cpu_s=seconds(seats.stats.invoke_cpu_ns),
         warnings=tuple(totals.warnings),
@@ -215,7 +232,8 @@ class _Replay:
                 return event_id(wall_ns, bits())
 
             self.hooks.clip_opened(clip, expected_frames(info))
-            watch = CameraWatch(camera, settings, request.pack.input.size, new_id)
+            models = request.models
+            watch = CameraWatch(camera, settings, models.input_size, new_id, models.labels_by_pack)
             is_only = len(request.clips) == 1
             outputs = ClipOutputs(self.files, camera, request, info, is_only=is_only)
             with outputs:
@@ -237,6 +255,8 @@ class _ClipReplay:
         self._replay = replay
         self._watch = watch
         self._outputs = outputs
+        request = replay.request
+        self._asking = Asking(request.models.names, request.settings.tracking.min_score)
         self._captured = 0
         self._last_ns = 0
 
@@ -259,26 +279,24 @@ class _ClipReplay:
 
     def _look(self, frame: Frame) -> _UnderWay:
         plan = self._watch.plan(frame)
-        request, seats = self._replay.request, self._replay.seats
-        min_score = request.settings.tracking.min_score
-        demands = [
-            Demand(request.pack.name, frame.picture, region, min_score) for region in plan.regions
-        ]
-        return _UnderWay(frame, plan, tuple(seats.submit(demand) for demand in demands))
+        demands = self._asking.demands(frame.picture, plan)
+        return _UnderWay(frame, plan, tuple(map(self._replay.seats.submit, demands)))
 
     def _conclude(self, done: _UnderWay) -> None:
         frame, at_ns = done.frame, done.frame.captured_ns
         self._last_ns = at_ns
         changes: list[EventChange] = []
+        observation: Observation | None = None
         if done.plan.shed is None:
-            found = [answer.result() for answer in done.answers]
-            looks = list(zip(done.plan.regions, found, strict=True))
+            looks = self._asking.looks(done.plan, [answer.result() for answer in done.answers])
             # The clip's own time is also its wall time: it begins at 1970-01-01T00:00:00Z.
             changes = self._watch.conclude(frame, looks, at_ns)
+            observation = self._watch.observation
         shown = visible(self._watch.tracks, at_ns)
         self._outputs.frame_done(frame, shown, self._watch.open_events, changes)
         self._tell(changes)
         self._replay.hooks.frame_done()
+        self._replay.hooks.watched(Watched(frame, observation, shown))
 
     def _tell(self, changes: Sequence[EventChange]) -> None:
         self._replay.log.append(changes)

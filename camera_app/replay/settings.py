@@ -10,7 +10,7 @@ from pathlib import Path
 
 from camera_app.config import CameraSettings
 from camera_app.events import canonical_json
-from camera_app.models import ModelPack
+from camera_app.models import ModelSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class ReplayRequest:
         clips: The clips, played one after the other; each is a camera of its own, named after
             its file.
         settings: How each clip is watched; the source in it is not used.
-        pack: The model.
+        models: Which networks look.
         out: Folder for what is written; None writes nothing.
         seats: Networks that run at a time; 0 chooses by the machine. Changes no result.
         is_annotated: Write a film with what was seen drawn in.
@@ -30,7 +30,7 @@ class ReplayRequest:
 
     clips: tuple[Path, ...]
     settings: CameraSettings
-    pack: ModelPack
+    models: ModelSet
     out: Path | None = None
     seats: int = 0
     is_annotated: bool = False

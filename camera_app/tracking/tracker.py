@@ -93,10 +93,18 @@ class Tracker:
     """Follows the objects before one camera.
 
     Belongs to the thread that calls it. Equal observations give equal tracks, on every machine.
+
+    Args:
+        settings: What it goes by.
+        kinds: Classes that may be taken for each other, such as those of one network: an object
+            never turns from one kind into another, as a person's track must not go on with their
+            face. A class in none of them is of one kind with all others like it.
     """
 
-    def __init__(self, settings: TrackingSettings) -> None:
+    def __init__(self, settings: TrackingSettings, kinds: Sequence[Sequence[str]] = ()) -> None:
         self._settings = settings
+        self._kinds = {label: number for number, kind in enumerate(kinds) for label in kind}
+        self._kind_of_label: list[int] = []  # by label number
         self._least_patience_s = min(settings.tentative_s, settings.lost_s)
         self._motion = MotionModel()
         self._facts: Integers = np.zeros((7, 0), np.int64)
@@ -151,6 +159,7 @@ class Tracker:
             if label not in numbers:
                 numbers[label] = len(self._labels)
                 self._labels.append(label)
+                self._kind_of_label.append(self._kinds.get(label, -1))
         return np.array([numbers[label] for label in labels], np.int64)
 
     def _merged(self, found: _Found) -> _Found:
@@ -200,7 +209,7 @@ class Tracker:
     def _pairs(self, believed: Prediction, found: _Found) -> tuple[Integers, Integers, Floats]:
         """Return the pairs of tracks and detections that come near, and what each is worth."""
         tracks = believed.boxes(1.0 + np.minimum(MARGIN_PER_S * believed.age_s, MARGIN_LIMIT))
-        columns, places = touching(tracks, found.boxes)
+        columns, places = self._of_one_kind(found, *touching(tracks, found.boxes))
         boxes = found.boxes.take(places, axis=1)
         worth = NEARNESS_SHARE * _nearness(believed, columns, boxes)
         worth += (1.0 - NEARNESS_SHARE) * iou(tracks.take(columns, axis=1), boxes)
@@ -208,6 +217,16 @@ class Tracker:
         is_other = self._facts[_LABEL][columns] != found.labels[places]
         worth -= OTHER_LABEL_COST * is_other
         return columns, places, worth
+
+    def _of_one_kind(
+        self, found: _Found, columns: Integers, places: Integers
+    ) -> tuple[Integers, Integers]:
+        """Return the pairs whose track and detection may be one object by their classes."""
+        if len(set(self._kind_of_label)) < 2:
+            return columns, places
+        kinds = np.array(self._kind_of_label)
+        same = kinds[self._facts[_LABEL][columns]] == kinds[found.labels[places]]
+        return columns[same], places[same]
 
     # -- the life of tracks
 

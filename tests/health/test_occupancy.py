@@ -42,6 +42,15 @@ def test_every_place_is_counted_from_the_first_moment() -> None:
     }
 
 
+def test_what_no_model_finds_is_not_counted() -> None:
+    settings = CameraSettings(
+        source="x",
+        events=EventSettings(labels=("person", "face")),
+        zones=(ZoneSettings(name="mat", polygon=CORNERS, labels=("face", "person")),),
+    )
+    assert places_of(settings, ["person", "cat"]) == [("", "person"), ("mat", "person")]
+
+
 def test_without_named_labels_all_that_the_model_knows_is_counted() -> None:
     settings = CameraSettings(source="x", events=EventSettings(labels=()))
     assert places_of(settings, ["person", "cat"]) == [("", "person"), ("", "cat")]

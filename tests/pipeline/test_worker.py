@@ -13,7 +13,7 @@ import pytest
 from camera_app.clock import ManualClock, nanoseconds
 from camera_app.config import CameraSettings, EventSettings, MotionSettings
 from camera_app.errors import DeviceError
-from camera_app.pipeline import CameraWatch, CameraWorker
+from camera_app.pipeline import Asking, CameraWatch, CameraWorker
 from camera_app.scheduling import Answer, CpuSeats, Demand
 from camera_app.threads import LatestBox
 from camera_app.values import Box, ChangeType, Detection, Event, EventChange, Frame, Size, Yuv420
@@ -28,8 +28,8 @@ class ScriptedSeats:
     """Answers every demand at once with what it is told, or not before it is let go."""
 
     def __init__(self) -> None:
-        self.found: Sequence[Detection] = [PERSON]
-        self.failure: Exception | None = None
+        self.found: dict[str, Sequence[Detection]] = {"m": [PERSON], "n": []}
+        self.failures: dict[str, Exception] = {}
         self.asked = threading.Semaphore(0)
         self.may_answer = threading.Event()
         self.may_answer.set()
@@ -38,10 +38,10 @@ class ScriptedSeats:
         self.asked.release()
         assert self.may_answer.wait(LIMIT_S)
         answer: Answer = Future()
-        if self.failure is not None:
-            answer.set_exception(self.failure)
+        if failure := self.failures.get(demand.model):
+            answer.set_exception(failure)
         else:
-            answer.set_result(list(self.found))
+            answer.set_result(list(self.found[demand.model]))
         return answer
 
 
@@ -65,8 +65,7 @@ class Rig:
             watch,
             self.frames,
             cast(CpuSeats, self.seats),
-            model="m",
-            min_score=0.1,
+            asking=Asking(("m", "n"), 0.1),
             clock=self.clock,
             commit=self.changes.extend,
             concluded=self._concluded,
@@ -114,6 +113,14 @@ def test_a_person_becomes_an_event_with_wall_time(rig: Rig) -> None:
     assert started.wall_ns - started.at_ns == nanoseconds(1000)
 
 
+def test_what_two_models_find_is_one_observation(rig: Rig) -> None:
+    rig.seats.found["n"] = [Detection(Box(130, 110, 170, 160), "face", 0.9)]
+    rig.see(5)
+    started = [change.event.label for change in rig.changes]
+    assert sorted(started) == ["face", "person"]
+    assert rig.worker.stats.counts.looked_at == 5
+
+
 def test_frames_that_came_too_fast_are_counted_as_busy(rig: Rig) -> None:
     rig.seats.may_answer.clear()
     rig.put()
@@ -131,10 +138,11 @@ def test_frames_that_came_too_fast_are_counted_as_busy(rig: Rig) -> None:
 def test_a_frame_that_no_network_could_answer_for_is_counted_and_the_camera_goes_on(
     rig: Rig,
 ) -> None:
-    rig.seats.failure = DeviceError("gone")
+    """One of its two networks is enough: half a look would take the other half for absent."""
+    rig.seats.failures["n"] = DeviceError("gone")
     rig.put()
     rig.wait_until(lambda: rig.worker.stats.counts.shed == {"failed": 1})
-    rig.seats.failure = None
+    rig.seats.failures.clear()
     rig.see(1)
     rig.wait_until(lambda: rig.worker.stats.counts.looked_at == 1)
 

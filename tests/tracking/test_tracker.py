@@ -303,6 +303,24 @@ def test_a_rider_does_not_become_the_bicycle() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kinds", "labels"),
+    [((), {"person"}), ((("person",), ("face",)), {"person", "face"})],
+)
+def test_a_face_that_fills_the_picture_goes_on_with_a_person_only_if_one_network_finds_both(
+    kinds: tuple[tuple[str, ...], ...], labels: set[str]
+) -> None:
+    """Somebody steps up to the camera: the person is found no more, only the face."""
+    tracker = Tracker(TrackingSettings(), kinds)
+    close = Box(400, 100, 700, 500)
+    for frame in range(5):
+        tracker.update(look(frame / 10, seen(close)))
+
+    tracks = tracker.update(look(0.5, seen(close, label="face")))
+
+    assert {track.label for track in tracks} == labels
+
+
 @pytest.mark.parametrize("shift", [0.0, 2.0, 4.0])
 def test_one_object_found_in_two_regions_is_one_track(shift: float) -> None:
     frames = [

@@ -1,0 +1,46 @@
+"""Each model is asked for each region, and the answers find back to their region."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from camera_app.pipeline import Asking, LookPlan, ShedReason
+from camera_app.values import Box, Detection, Region, Yuv420
+
+LUMA = np.zeros((480, 640), np.uint8)
+PICTURE = Yuv420(LUMA, LUMA[::2, ::2], LUMA[::2, ::2])
+LEFT, RIGHT = Region(0, 0, 320, 480), Region(320, 0, 320, 480)
+BOX = Box(10, 10, 50, 90)
+
+
+def found(label: str, score: float) -> Detection:
+    return Detection(BOX, label, score)
+
+
+def test_every_model_is_wanted_for_every_region() -> None:
+    demands = Asking(("person", "face"), 0.1).demands(PICTURE, LookPlan((LEFT, RIGHT)))
+
+    assert [(demand.region, demand.model) for demand in demands] == [
+        (LEFT, "person"),
+        (LEFT, "face"),
+        (RIGHT, "person"),
+        (RIGHT, "face"),
+    ]
+    assert {demand.min_score for demand in demands} == {0.1}
+    assert all(demand.picture is PICTURE for demand in demands)
+
+
+def test_the_answers_of_all_models_are_those_of_the_region_best_first() -> None:
+    asking, plan = Asking(("person", "face"), 0.1), LookPlan((LEFT, RIGHT))
+    far, face, near = found("person", 0.3), found("face", 0.6), found("person", 0.9)
+
+    looks = asking.looks(plan, [[near, far], [face], [], [face]])
+
+    assert looks == [(LEFT, [near, face, far]), (RIGHT, [face])]
+
+
+def test_a_frame_that_is_not_looked_at_asks_nothing() -> None:
+    asking, plan = Asking(("person",), 0.1), LookPlan((), ShedReason.STILL)
+
+    assert asking.demands(PICTURE, plan) == []
+    assert asking.looks(plan, []) == []
