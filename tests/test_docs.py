@@ -23,7 +23,7 @@ def test_the_readme_names_every_command() -> None:
 
 
 def test_every_local_link_in_the_pages_leads_somewhere() -> None:
-    pages = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")]
+    pages = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")]
     broken = [
         f"{page.name}: {link}"
         for page in pages
