@@ -1,2 +1,2 @@
 ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
-hz0Dkxb3V4cofbCM780/u9f0VCfNqF6h4oq24GV7wp3/GYq1U2Ks042abwllrk4fYU9HvvlpHr6+gzFB4rjQCg==
+d9H+oPG13ZGi2xAc+n+6l63/UjArAz7LHpBHCuWvgtRbtZHIQptm9v489LeqxbDFKqIwCo0yhQgnrdT7rsjZBw==

@@ -1,2 +1,2 @@
 ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
-pdoE/dw3eNfWPWMxOj4nGC2NdZZvqlLaFNkXhj1aGck3BCnZcPGiHQJrRrhePOQC5MRfTlEUJmf2O3xqZNFQBw==
+VqpN648yoWrMMSeFX1zpRRB0TmlvDq0wyF+YdXEllQbZzae13SM1u7wFJPugjfpwn7OhfftnZN1fica1zNxWDQ==

@@ -99,7 +99,7 @@ def _figures(path: Path) -> str:
 def _rows(model: Mapping[str, Any]) -> Iterator[str]:
     yield _row("all", model["overall"])
     for share, figures in model["by_height"].items():
-        if figures["ap50"] >= 0:  # COCO's -1: there are none of this size
+        if figures is not None and figures["ap50"] >= 0:  # COCO's -1: none is of this size
             yield _row(f"{share} of the picture's height", figures)
 
 

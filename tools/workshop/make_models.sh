@@ -96,7 +96,7 @@ ladder() { # the same weights serve at two sizes; faces start from people
 }
 
 table() { # does each method earn its place? The same data and schedule for all
-  local schedule=(--size 192 --epochs 2) run
+  local schedule=(--size 192 --epochs 2 --batches 100) run
   train people table/plain --start "$START" "${schedule[@]}"
   distill people table/distilled --start "$START" --teacher $PERSON_TEACHER --features 10 \
     "${schedule[@]}"

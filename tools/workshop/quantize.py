@@ -22,13 +22,19 @@ from tools.workshop.candidates import load_model
 from tools.workshop.dataset import DataSet
 from tools.workshop.errors import WorkshopError
 from tools.workshop.runs import write_bytes
+from tools.workshop.tflite_graph import Graph, GraphTensor, read_graph
 
 Array = npt.NDArray[np.float32]
 
 # With fewer, one unusual picture sets the ranges; the field uses a hundred and more.
 FEWEST_PICTURES = 64
-# Every how manyth channel range counts: a layer is told off in the report, not here.
 LEAST_BYTE, MOST_BYTE = 0.0, 255.0
+# The sigmoid of 8 is 0.9997: more is the same in 256 steps.
+MOST_LOGIT = 8.0
+# The running mean of the widest box is not the widest.
+BOX_MARGIN = 1.4
+LOGISTIC = "LOGISTIC"
+GATHERING = frozenset({"CONCATENATION", "RESHAPE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +55,6 @@ class Quantized:
 def calibration_inputs(float_path: Path, data: DataSet, count: int) -> list[Array]:
     """Return pictures to train on, spread over the data set, as the network takes them.
 
-    Two plain ones, all black and all white, come first: so the input's range is that of a byte
-    whatever the pictures hold.
-
     Raises:
         WorkshopError: There are too few.
     """
@@ -66,9 +69,7 @@ def calibration_inputs(float_path: Path, data: DataSet, count: int) -> list[Arra
     network = load_model(str(float_path))
     # Spread evenly: a data set is in order of its sources.
     places = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
-    inputs = [_prepared(network, str(images[place].path)) for place in places]
-    blank = np.full_like(inputs[0], LEAST_BYTE), np.full_like(inputs[0], MOST_BYTE)
-    return [*blank, *inputs]
+    return [_prepared(network, str(images[place].path)) for place in places]
 
 
 def _prepared(network: Any, path: str) -> Array:
@@ -94,6 +95,7 @@ def quantize(float_path: Path, int8_path: Path, inputs: Sequence[Array]) -> Quan
             worker = quantizer.Quantizer(str(float_path), recipe.static_wi8_ai8())
             name, argument = _signature(float_path)
             ranges = worker.calibrate({name: [{argument: picture} for picture in inputs]})
+            widen(ranges, read_graph(float_path))
             result = worker.quantize(ranges)
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         raise WorkshopError(
@@ -104,6 +106,58 @@ def quantize(float_path: Path, int8_path: Path, inputs: Sequence[Array]) -> Quan
     content = bytes(result.quantized_model)
     write_bytes(int8_path, content)
     return Quantized(float_path.stat().st_size, len(content), len(inputs))
+
+
+def widen(ranges: dict[str, Any], graph: Graph) -> None:
+    """Give the ends of a network the ranges that they need, not those that are usual.
+
+    The quantizer takes a running mean of each picture's least and greatest value. Within the
+    network that is well: what is rare is cut. At its ends it is not: a face larger than the usual
+    one has larger logits, and all large faces got the same low score. So the input gets the whole
+    of a byte, scores as much as a sigmoid can tell apart in 256 steps, and boxes the widest seen,
+    and some more. Tensors that meet in one output get one range, and need no requantization.
+
+    Args:
+        ranges: By name of the tensor, changed in place.
+        graph: Of the float file.
+    """
+    for tensor in graph.inputs:
+        _set(ranges, tensor.name, LEAST_BYTE, MOST_BYTE)
+    for tensor in cut_on_purpose(graph):
+        _set(ranges, tensor.name, -MOST_LOGIT, MOST_LOGIT)
+    for output in graph.outputs:
+        if graph.producers[output.index].kind != LOGISTIC:
+            gathered = list(_gathered(graph, output))
+            low = min(float(ranges[one.name]["min"].min()) for one in gathered)
+            high = max(float(ranges[one.name]["max"].max()) for one in gathered)
+            for tensor in gathered:
+                _set(ranges, tensor.name, low * BOX_MARGIN, high * BOX_MARGIN)
+
+
+def cut_on_purpose(graph: Graph) -> tuple[GraphTensor, ...]:
+    """Return the tensors of which all is cut that a sigmoid would not tell apart: its logits."""
+    producers = graph.producers
+    last = (producers[output.index] for output in graph.outputs)
+    return tuple(
+        tensor
+        for producer in last
+        if producer.kind == LOGISTIC
+        for tensor in _gathered(graph, producer.computed[0])
+    )
+
+
+def _gathered(graph: Graph, tensor: GraphTensor) -> Iterator[GraphTensor]:
+    """Yield a tensor and all that it was only put together from."""
+    yield tensor
+    producer = graph.producers.get(tensor.index)
+    if producer is not None and producer.kind in GATHERING:
+        for part in producer.computed:
+            yield from _gathered(graph, part)
+
+
+def _set(ranges: dict[str, Any], name: str, low: float, high: float) -> None:
+    for key, value in (("min", low), ("max", high)):
+        ranges[name][key] = np.full_like(ranges[name][key], value)
 
 
 def _signature(path: Path) -> tuple[str, str]:

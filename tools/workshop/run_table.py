@@ -23,7 +23,7 @@ INT8_SUFFIX = "/int8"
 TRAINING = ("train", "distill")
 STEPS = (*TRAINING, "prune")
 # What runs that are compared should have in common.
-SCHEDULE = ("size", "epochs", "batch", "rate", "seed")
+SCHEDULE = ("size", "epochs", "batches", "batch", "rate", "seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,11 @@ class Stage:
     def __str__(self) -> str:
         if self.step == "prune":
             return f"pruned by {float(self.arguments['share']):.0%}"
+        most = self.arguments.get("batches")
+        length = f"{self.epochs} epochs" + (f" of {most} batches" if most else "")
         if self.step == "train":
-            return f"trained {self.epochs} epochs"
-        return f"distilled {self.epochs} epochs from {Path(self.arguments['teacher']).stem}"
+            return f"trained {length}"
+        return f"distilled {length} from {Path(self.arguments['teacher']).stem}"
 
 
 @dataclass(frozen=True, slots=True)

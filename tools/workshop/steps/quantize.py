@@ -13,8 +13,9 @@ from tqdm import tqdm
 
 from tools.workshop import dataset
 from tools.workshop.layer_errors import LayerError, compare, report_lines
-from tools.workshop.quantize import Array, calibration_inputs, quantize
+from tools.workshop.quantize import Array, calibration_inputs, cut_on_purpose, quantize
 from tools.workshop.runs import RunFolder, write_text
+from tools.workshop.tflite_graph import read_graph
 
 FLOAT_FILE = "float.tflite"
 INT8_FILE = "int8.tflite"
@@ -46,7 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
     inputs = calibration_inputs(float_path, data, arguments.pictures)
     done = quantize(float_path, int8_path, inputs)
     print(f"{int8_path}: {done.int8_bytes:,} bytes, was {done.float_bytes:,}")
-    errors = _compared(float_path, int8_path, inputs[2 : 2 + arguments.compare])
+    cut = {tensor.short_name for tensor in cut_on_purpose(read_graph(float_path))}
+    compared = _compared(float_path, int8_path, inputs[: arguments.compare])
+    errors = [error for error in compared if error.name not in cut]
     print("\n".join(report_lines(errors)))
     write_text(
         arguments.run_folder / ERRORS_FILE, json.dumps([asdict(e) for e in errors], indent=1)

@@ -56,6 +56,9 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--head", type=int, default=64, help="channels of a head (default: 64)")
     parser.add_argument("--epochs", type=int, default=6, help="default: 6")
     parser.add_argument("--batch", type=int, default=32, help="pictures a step (default: 32)")
+    parser.add_argument(
+        "--batches", type=int, metavar="N", help="of an epoch at most (default: all pictures)"
+    )
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate (default: 0.001)")
     parser.add_argument(
         "--zoom",
@@ -137,6 +140,7 @@ def schedule_of(arguments: argparse.Namespace) -> Schedule:
         epochs=arguments.epochs,
         batch=arguments.batch,
         rate=arguments.rate,
+        most_batches=arguments.batches,
         seed=arguments.seed,
         workers=arguments.workers,
         sizes=((arguments.size, arguments.size),),

@@ -1,0 +1,2 @@
+ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
+xwyvqZLKcxRKo9X6ZxbgG8SQ/rn7TU7ymCyJgZ+AS3rcW77q57idGOZ0fjKexNoRFM4fKFX+6EhZJmDJPlMTBw==
