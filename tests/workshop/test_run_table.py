@@ -60,6 +60,11 @@ def test_the_steps_that_made_a_run_are_told_from_the_first(tmp_path: Path) -> No
     assert [stage.epochs for stage in stages] == [6, 0, 4]
 
 
+def test_epochs_that_were_cut_short_are_told(tmp_path: Path) -> None:
+    run = recorded(tmp_path, "train", batches=100, **schedule("none", epochs=2))
+    assert str(stages_of(run)[0]) == "trained 2 epochs of 100 batches"
+
+
 def test_of_two_steps_in_a_folder_the_later_made_the_network(tmp_path: Path) -> None:
     recorded(tmp_path, "train", ended="2026-01-01", **schedule("none", epochs=2))
     recorded(tmp_path, "distill", ended="2026-01-02", teacher="big", **schedule("none"))
