@@ -6,7 +6,7 @@ PYTHON ?=
 OUT ?= demo-out
 # What `make bench` measures.
 CLIP ?= $(OUT)/scene.mp4
-MODEL ?= yolox_nano_person_256
+MODEL ?= person_large
 # `make models`: labelled pictures to train on; pictures of people and of faces to measure on.
 DATA ?=
 PEOPLE ?= $(wildcard ../shared/images/coco_val128)

@@ -112,9 +112,9 @@ class MqttSettings(Section):
 class InferenceSettings(Section):
     """What looks at the pictures."""
 
-    model: Annotated[PackNames, Field(min_length=1)] = ("person_medium",)
+    model: Annotated[PackNames, Field(min_length=1)] = ("person_large",)
     """Name or folder of a model pack, or a list of several that all look, such as
-    `["person_medium", "face"]`; `camera-app models list` shows the known ones."""
+    `["person_large", "face"]`; `camera-app models list` shows the known ones."""
     cpu_seats: Annotated[int, Field(ge=0, le=64)] = 0
     """Networks that run on the CPU at a time, one thread each; 0: one a core, at most four."""
 

@@ -254,7 +254,7 @@ def test_a_trusted_key_as_it_is_printed_is_taken(signing_key: PrivateKey) -> Non
     [
         ('"face"', ("face",)),
         ('["face"]', ("face",)),
-        ('["person_medium", "face"]', ("person_medium", "face")),
+        ('["person_large", "face"]', ("person_large", "face")),
     ],
 )
 def test_one_model_needs_no_list_and_several_are_one(written: str, meant: tuple[str, ...]) -> None:

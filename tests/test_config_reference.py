@@ -80,6 +80,6 @@ def test_the_page_shows_each_key_with_its_range_and_default() -> None:
         in page
     )
     assert "| `source` | text | *required* | not empty |" in page
-    assert '| `model` | text or list of text | `["person_medium"]` | not empty |' in page
+    assert '| `model` | text or list of text | `["person_large"]` | not empty |' in page
     assert '| `protocol` | choice | `"auto"` | `"auto"`, `"5"`, `"3.1.1"` |' in page
     assert "| `background_s` | number | `10.0` | above 0, at most 3600 |" in page

@@ -28,7 +28,7 @@ from camera_app.errors import ModelError, PackRejected
 from camera_app.models import ModelSet, find_models, locate_weights
 from camera_app.replay import ReplayHooks
 
-DEFAULT_MODELS = ("person_medium", "face")
+DEFAULT_MODELS = ("person_large", "face")
 EXIT_WRONG = 1
 EXIT_NO_MODEL = 3
 BROKER_VARIABLE = "CAMERA_APP_DEMO_BROKER"

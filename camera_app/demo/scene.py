@@ -225,11 +225,11 @@ def _presences(layers: list[_Layer], hedge_alpha: Grey) -> Iterator[Presence]:
         yield Presence(layer.visit, PERSON, Box(x, y, x + width, y + height), round(visibility, 3))
         face = layer.face.clipped(SIZE)
         if face.area > 0:
-            visibility = float(_inside(uncovered, face).sum()) / layer.face.area
-            yield Presence(layer.visit, FACE, face, round(min(1.0, visibility), 3))
+            visibility = float(_inside(uncovered, face).mean()) * face.area / layer.face.area
+            yield Presence(layer.visit, FACE, face, round(visibility, 3))
 
 
 def _inside(plane: Grey, box: Box) -> Grey:
-    """Return the part of a plane that a box covers, in whole pixels."""
-    rows = slice(round(box.top), round(box.bottom))
-    return plane[rows, round(box.left) : round(box.right)]
+    """Return the part of a plane that a box touches, in whole pixels."""
+    rows = slice(int(box.top), math.ceil(box.bottom))
+    return plane[rows, int(box.left) : math.ceil(box.right)]

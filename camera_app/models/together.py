@@ -79,6 +79,6 @@ def model_set(packs: Iterable[ModelPack]) -> ModelSet:
                 raise ModelError(
                     f"{other.name} and {pack.name} both find the class {label!r}",
                     where="the models of a camera",
-                    remedy="Name models that find different things, such as person_medium and face",
+                    remedy="Name models that find different things, such as person_large and face",
                 )
     return models

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from camera_app.cli import main
+from camera_app.config import TrackingSettings
+from camera_app.demo import STANDARDS, stage
 
 
-@pytest.mark.shared
 def test_the_demo_shows_events_messages_truth_and_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -18,12 +20,16 @@ def test_the_demo_shows_events_messages_truth_and_files(
     assert main(["demo", "--out", str(tmp_path)]) == 0
 
     told = capsys.readouterr().out
-    assert told.count("  started  person") == 4
-    assert told.count("  ended    person") == 4
+    for label in ("person", "face"):
+        assert told.count(f"  started  {label}") == told.count(f"  ended    {label}") == 4
+        assert f"{label}s, at least half of whom is to be seen" in told
     assert 'camera_app/demo/scene/event        {"seq": 1, "type": "started"' in told
     assert "Eileen Collins" in told
     assert "Grace Hopper" in told
-    assert "recall 0.9" in told or "recall 1.0" in told
+    tracked = [float(share) for share in re.findall(r"tracked +recall ([\d.]+) of \d+", told)]
+    for share, standard in zip(tracked, STANDARDS.values(), strict=True):
+        assert standard.recall <= share <= 1.0
+    assert told.count("reported  4 of 4 visits as one event, 0 events about nobody") == 2
     for name in ("events.jsonl", "events.db", "annotated.mp4", "snapshots", "summary.json"):
         assert str(tmp_path / name) in told
         assert (tmp_path / name).exists()
@@ -36,11 +42,12 @@ def test_without_weights_the_demo_says_what_is_missing_and_draws_nothing(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     out = tmp_path / "out"
 
-    assert main(["demo", "--out", str(out)]) == 3
+    words = ["--model", "person_large", "--model", "rfb_face_320x240"]
+    assert main(["demo", "--out", str(out), *words]) == 3
 
     told = capsys.readouterr().err
     assert "needs a model that is not here yet" in told
-    assert "yolox_nano_person_256.tflite" in told
+    assert "rfb_face_320x240.tflite" in told
     assert "CAMERA_APP_MODEL_PATH" in told
     assert not out.exists()
 
@@ -49,7 +56,8 @@ def test_without_weights_the_demo_says_what_is_missing_and_draws_nothing(
     ("words", "complaint"),
     [
         (["--model", "yolox_nano_person"], "yolox_nano_person: no model pack of this name"),
-        pytest.param(["--broker", "hub:"], "'hub:' is no broker", marks=pytest.mark.shared),
+        (["--broker", "hub:"], "'hub:' is no broker"),
+        (["--model", "face", "--model", "rfb_face_320x240"], "both find the class 'face'"),
     ],
 )
 def test_a_misspelt_word_ends_the_demo_before_it_begins(
@@ -62,7 +70,21 @@ def test_a_misspelt_word_ends_the_demo_before_it_begins(
     assert not out.exists()
 
 
-@pytest.mark.shared
+def test_a_demo_that_sees_too_little_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same scene with a camera that is all but blind to weak detections."""
+    pytest.importorskip("skimage", reason="the scene is made from what scikit-image carries")
+    blind = TrackingSettings(min_score=0.99, high_score=0.99, new_track_score=0.99)
+    monkeypatch.setattr(stage, "SETTINGS", stage.SETTINGS.model_copy(update={"tracking": blind}))
+
+    assert main(["demo", "--out", str(tmp_path), "--model", "person_large"]) == 1
+
+    told = capsys.readouterr().out
+    assert "no event" in told
+    assert "faces, at least" not in told  # no model looked for any
+
+
 def test_a_folder_that_cannot_be_made_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

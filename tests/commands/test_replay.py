@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from camera_app.cli import main
+from camera_app.cli import build_parser, main
+from camera_app.commands.replay import request_of
 
 
 def clip(shared: Path) -> str:
@@ -104,3 +105,28 @@ def test_replay_uses_packs_of_the_keys_that_its_configuration_trusts(
     told = capsys.readouterr().err
     assert "not trusted" not in told
     assert "no.mkv" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--model", "person_large", "--model", "rfb_face_320x24"], "rfb_face_320x240"),
+        (["--model", "person_large", "--model", "yolox_nano_coco_320"], "the class 'person'"),
+    ],
+)
+def test_every_named_model_is_looked_up_before_a_clip_is_played(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", "x.mp4", "--quiet", *words]) == 1
+    assert told in capsys.readouterr().err
+
+
+def test_a_configuration_may_name_several_models(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "camera.toml"
+    config.write_text('[inference]\nmodel = ["person_large", "face"]\n[camera.a]\nsource = "x"\n')
+    arguments = build_parser().parse_args(["replay", "x.mp4", "--config", str(config)])
+    assert request_of(arguments).models.names == ("person_large", "face")
+    config.write_text(config.read_text() + 'model = "face"\n')
+    assert request_of(arguments).models.names == ("face",)

@@ -31,7 +31,7 @@ class Service:
         self._process: subprocess.Popen[str] | None = None
         self._said = threading.Condition()
 
-    def configure(self, port: int, source: str | None = None) -> None:
+    def configure(self, port: int, source: str | None = None, model: str = "") -> None:
         clip = self._shared / "clips" / "signers" / "book.mkv"
         self.config.write_text(
             f"""
@@ -43,6 +43,7 @@ class Service:
             port = {port}
             [camera.porch]
             source = "{source or f"{clip}?loop=1"}"
+            model = "{model}"
             """
         )
 
@@ -239,7 +240,7 @@ def test_a_model_without_weights_is_an_error_that_says_what_to_do(
 ) -> None:
     monkeypatch.setenv("CAMERA_APP_MODEL_PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    service.configure(1, source="synthetic:")
+    service.configure(1, source="synthetic:", model="yolox_nano_person_256")
     told = ends_at_once(service)
     assert "weights are missing" in told
     assert "Traceback" not in told

@@ -16,13 +16,13 @@ import pytest
 
 from camera_app.config import CameraSettings, MaskSettings, MotionSettings, RegionSettings
 from camera_app.errors import SourceError, StoreError
-from camera_app.models import find_pack
+from camera_app.models import find_models
 from camera_app.replay import ReplayRequest, ReplaySummary, run_replay
 from camera_app.store import EventFilter, EventQueries
 from tests.conftest import SHARED
 from tools.bench.determinism import busy_cores
 
-MODEL = "yolox_nano_person_256"
+MODELS = ["person_large"]
 SETTINGS = CameraSettings(source="replay")
 
 pytestmark = pytest.mark.shared
@@ -30,8 +30,10 @@ pytestmark = pytest.mark.shared
 
 def replay(clip: Path, out: Path | None = None, **how: object) -> ReplaySummary:
     settings = how.pop("settings", SETTINGS)
-    pack = find_pack(str(how.pop("model", MODEL)))
-    return run_replay(ReplayRequest((clip,), settings, pack, out, **how))  # type: ignore[arg-type]
+    models = find_models(how.pop("models", MODELS))  # type: ignore[arg-type]
+    return run_replay(
+        ReplayRequest((clip,), settings, models, out, **how)  # type: ignore[arg-type]
+    )
 
 
 def events_of(out: Path) -> dict[str, list[dict[str, object]]]:
@@ -58,10 +60,17 @@ def visits(shared: Path) -> tuple[list[tuple[float, float]], float]:
 
 
 @pytest.mark.parametrize(
-    "model", ["yolox_nano_person_256", "yolox_nano_coco_320", "yolox_nano_coco_416"]
+    "model",
+    [
+        "yolox_nano_person_256",
+        "yolox_nano_coco_320",
+        "yolox_nano_coco_416",
+        "person_large",
+        "person_small",
+    ],
 )
 def test_six_visits_are_six_events_when_they_were(shared: Path, tmp_path: Path, model: str) -> None:
-    summary = replay(shared / "clips" / "one_by_one_person.mp4", tmp_path, model=model)
+    summary = replay(shared / "clips" / "one_by_one_person.mp4", tmp_path, models=[model])
     expected, tolerance_s = visits(shared)
     assert summary.events == len(expected) == 6
     for changes, (start_s, end_s) in zip(events_of(tmp_path).values(), expected, strict=True):

@@ -45,7 +45,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="length of each measurement")
     parser.add_argument("--cameras", type=int, default=6, help="for the latency; default: 6")
-    parser.add_argument("--model", default="yolox_nano_person_256")
+    parser.add_argument("--model", default="person_large")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, broker() as port:
