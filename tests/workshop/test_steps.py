@@ -70,7 +70,7 @@ for word in "$@"; do
   case $previous in --run | --out) out=${out:-$word} ;; esac
   previous=$word
 done
-mkdir -p "${out:-/nowhere}" 2>/dev/null
+[ -z "$out" ] || mkdir -p "$out"
 case $1 in
 prepare | train | distill | prune | convert | quantize) echo '{}' >"$out/$1.json" ;;
 evaluate) mkdir -p "$out/report" && echo '{}' >"$out/report/figures.json" ;;
