@@ -33,10 +33,11 @@ def test_every_model_is_wanted_for_every_region() -> None:
 def test_the_answers_of_all_models_are_those_of_the_region_best_first() -> None:
     asking, plan = Asking(("person", "face"), 0.1), LookPlan((LEFT, RIGHT))
     far, face, near = found("person", 0.3), found("face", 0.6), found("person", 0.9)
+    other = found("face", 0.7)
 
-    looks = asking.looks(plan, [[near, far], [face], [], [face]])
+    looks = asking.looks(plan, [[near, far], [face], [], [other]])
 
-    assert looks == [(LEFT, [near, face, far]), (RIGHT, [face])]
+    assert looks == [(LEFT, [near, face, far]), (RIGHT, [other])]
 
 
 def test_a_frame_that_is_not_looked_at_asks_nothing() -> None:

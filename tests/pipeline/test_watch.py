@@ -66,17 +66,16 @@ def test_classes_that_nobody_asked_for_are_not_followed() -> None:
     assert [track.label for track in one.tracks] == ["person"]
 
 
-def test_a_person_lost_behind_their_own_face_does_not_go_on_as_it() -> None:
-    """Two networks: the person's is blind from the fourth frame on, the face's is not."""
+def test_a_person_who_is_lost_does_not_go_on_as_the_face_in_their_place() -> None:
+    """Two networks, and somebody who steps up to the camera until only their face is to be seen."""
     settings = CameraSettings(source="test", motion=MotionSettings(enabled=False))
     ids = iter(range(100))
     size = Size(256, 256)
     one = CameraWatch("front", settings, size, lambda _: f"e{next(ids)}", (("person",), ("face",)))
-    face = Detection(Box(105, 105, 155, 185), "face", 0.9)
     for number in range(8):
-        found = [face, *[Detection(BOX, "person", 0.9)] * (number < 3)]
+        found = Detection(BOX, "person" if number < 5 else "face", 0.9)
         shot = frame(number)
-        one.conclude(shot, [(Region.whole(VGA), found)], shot.captured_ns)
-    assert [(track.label, track.hits) for track in one.tracks] == [("face", 8), ("person", 3)]
+        one.conclude(shot, [(Region.whole(VGA), [found])], shot.captured_ns)
+    assert [(track.label, track.hits) for track in one.tracks] == [("person", 5), ("face", 3)]
     assert one.observation is not None
-    assert one.observation.detections == (face,)
+    assert one.observation.detections == (found,)
