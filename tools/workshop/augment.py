@@ -68,19 +68,27 @@ class Sample:
 
 
 def read_picture(path: str) -> Picture:
-    """Read a picture as BGR.
+    """Read a picture as BGR, turned as its orientation tag says: so are the boxes.
 
     Raises:
         WorkshopError: It cannot be read.
     """
-    picture = cv2.imread(path, cv2.IMREAD_COLOR)
+    try:
+        content = np.fromfile(path, np.uint8)
+        picture = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    except (OSError, cv2.error) as error:  # OpenCV's: larger than it lets pictures be
+        raise _unreadable(path, str(getattr(error, "strerror", None) or error)) from error
     if picture is None:
-        raise WorkshopError(
-            "the picture cannot be read",
-            where=path,
-            remedy="Run `prepare` again; it finds such files and leaves them out",
-        )
+        raise _unreadable(path, "it is none, or a damaged one")
     return np.asarray(picture, np.uint8)
+
+
+def _unreadable(path: str, why: str) -> WorkshopError:
+    return WorkshopError(
+        f"the picture cannot be read: {why}",
+        where=path,
+        remedy="Run `prepare` again; it finds such files and leaves them out",
+    )
 
 
 def make_sample(
@@ -141,12 +149,11 @@ def _placed(
     height, width = size
     picture = read_picture(str(image.path))
     matrix = _placement(picture.shape[:2], size, how, rng)
-    shrink = abs(float(matrix[0, 0])) < 0.6
     placed = cv2.warpAffine(
         picture,
         matrix,
         (width, height),
-        flags=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR,
+        flags=cv2.INTER_LINEAR,
         borderValue=(PAD_BYTE, PAD_BYTE, PAD_BYTE),
     )
     boxes, ignored = _moved(image.boxes, matrix, size)

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from tools.workshop.augment import Augmentation, Sample, make_sample
 from tools.workshop.dataset import LabelledImage
+from tools.workshop.errors import WorkshopError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +33,16 @@ class Batch:
     ignored: Tensor
 
 
-class _Samples(Dataset[Sample]):
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why a sample could not be made: an error raised in a worker comes out as a stack of text."""
+
+    what: str
+    where: str
+    remedy: str
+
+
+class _Samples(Dataset[Sample | _Refusal]):
     """The samples of one epoch, each made anew from its number."""
 
     def __init__(
@@ -50,13 +60,15 @@ class _Samples(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self._sizes)
 
-    def __getitem__(self, place: tuple[int, int]) -> Sample:
+    def __getitem__(self, place: tuple[int, int]) -> Sample | _Refusal:
         position, index = place
         cv2.setNumThreads(1)
         rng = np.random.default_rng((*self._seed, index))
-        return make_sample(
-            self._images[index], self._sizes[position], self._how, rng, self._another
-        )
+        image, size = self._images[index], self._sizes[position]
+        try:
+            return make_sample(image, size, self._how, rng, self._another)
+        except WorkshopError as error:
+            return _Refusal(error.what, error.where, error.remedy)
 
     def _another(self, rng: np.random.Generator) -> LabelledImage:
         return self._images[int(rng.integers(len(self._images)))]
@@ -82,6 +94,9 @@ def batches(
         seed: Of the run.
         epoch: Number of the epoch.
         workers: Processes that make samples; 0 makes them here.
+
+    Raises:
+        WorkshopError: A picture cannot be read.
     """
     rng = np.random.default_rng((seed, epoch))
     order = rng.permutation(len(images))
@@ -89,16 +104,27 @@ def batches(
     order = np.resize(order, count)
     chosen = [sizes[int(rng.integers(len(sizes)))] for _ in range(count // batch)]
     samples = _Samples(images, how, [s for s in chosen for _ in range(batch)], (seed, epoch))
-    yield from DataLoader(
+    loader = DataLoader(
         samples,
         batch_size=batch,
         sampler=list(enumerate(int(index) for index in order)),
-        collate_fn=collate,
+        collate_fn=_collated,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         # A forked worker hangs on a lock that a thread of the teacher's runtime held at the fork.
         multiprocessing_context="forkserver" if workers else None,
     )
+    for made in loader:
+        if isinstance(made, _Refusal):
+            raise WorkshopError(made.what, where=made.where, remedy=made.remedy)
+        yield made
+
+
+def _collated(samples: Sequence[Sample | _Refusal]) -> Batch | _Refusal:
+    for sample in samples:
+        if isinstance(sample, _Refusal):
+            return sample
+    return collate([sample for sample in samples if isinstance(sample, Sample)])
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

@@ -15,11 +15,10 @@ from __future__ import annotations
 import copy
 import io
 import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +32,10 @@ WEIGHTS_FILE = "weights.pt"
 STRIDES = (8, 16, 32)
 # Bottlenecks in the four stages of the backbone.
 DEPTHS = (1, 3, 3, 1)
+# Widths of a YOLOX-nano: of the first convolution, and of the heads.
+BASE, HEAD = 16, 64
+# An input's sides: the coarsest map has whole cells.
+SIDE_MULTIPLE = STRIDES[-1]
 # Of a hundredth.
 PRIOR_LOGIT = -4.6
 
@@ -60,13 +63,8 @@ class NetworkPlan:
     colour: Colour = "bgr"
     activation: Activation = "relu6"
 
-    @property
-    def cells(self) -> tuple[tuple[int, int, int], ...]:
-        """Rows, columns and stride of each map, in the order of the outputs."""
-        return tuple((self.height // s, self.width // s, s) for s in STRIDES)
 
-
-def standard_widths(base: int = 16, head: int = 64) -> dict[str, int]:
+def standard_widths(base: int = BASE, head: int = HEAD) -> dict[str, int]:
     """Return the widths of an unpruned network.
 
     Args:
@@ -131,7 +129,11 @@ def _padding(kernel: int, stride: int) -> int:
 
 
 class CrossBlock(nn.Module):
-    """Half of the channels through bottlenecks, half past them, then joined."""
+    """Half of the channels through bottlenecks, half past them, then joined.
+
+    `sums` and `joined` are seams: what is added up and what is put side by side pass through them
+    and come out as they went in, unless fake quantization has taken their place.
+    """
 
     def __init__(
         self, into: int, widths: Mapping[str, int], name: str, depth: int, *, residual: bool
@@ -142,20 +144,22 @@ class CrossBlock(nn.Module):
         self.residual = residual
         self.narrow = nn.ModuleList()
         self.wide = nn.ModuleList()
+        self.sums = nn.ModuleList(nn.Identity() for _ in range(depth if residual else 0))
         channels = widths[f"{name}.main"]
         for index in range(depth):
             inner, out = widths[f"{name}.narrow{index}"], widths[f"{name}.wide{index}"]
             self.narrow.append(ConvUnit(channels, inner, 1))
             self.wide.append(ConvUnit(inner, out, 3, separable=True))
             channels = out
+        self.joined = nn.Identity()
         self.join = ConvUnit(channels + widths[f"{name}.side"], widths[f"{name}.join"], 1)
 
     def forward(self, x: Tensor) -> Tensor:
         main = self.main(x)
-        for narrow, wide in zip(self.narrow, self.wide, strict=True):
+        for index, (narrow, wide) in enumerate(zip(self.narrow, self.wide, strict=True)):
             step = wide(narrow(main))
-            main = main + step if self.residual else step
-        return self.join(torch.cat((main, self.side(x)), dim=1))
+            main = self.sums[index](main + step) if self.residual else step
+        return self.join(self.joined(torch.cat((main, self.side(x)), dim=1)))
 
 
 class PyramidPool(nn.Module):
@@ -207,7 +211,8 @@ class Detector(nn.Module):
 
     `forward` takes bytes as float32 (n, 3, height, width) and returns boxes (n, cells, 4) as
     centre offset and logarithm of the size, in cells, and the logits (n, cells, 1 + classes) of
-    objectness and classes; cells stride by stride, row by row.
+    objectness and classes; cells stride by stride, row by row. `said_boxes` and `said_logits` are
+    seams, as in a `CrossBlock`.
     """
 
     def __init__(self, plan: NetworkPlan) -> None:
@@ -239,6 +244,7 @@ class Detector(nn.Module):
         self.head4 = Head(of["down4out.join"], of, 4, classes)
         self.head5 = Head(of["down5out.join"], of, 5, classes)
         self.larger = nn.Upsample(scale_factor=2, mode="nearest")
+        self.said_boxes, self.said_logits = nn.Identity(), nn.Identity()
         set_activation(self, plan.activation)
 
     def maps(self, x: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
@@ -256,7 +262,8 @@ class Detector(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         found = self.maps(x)
         boxes = torch.cat([_rows(boxes) for boxes, _ in found], dim=1)
-        return boxes, torch.cat([_rows(logits) for _, logits in found], dim=1)
+        logits = torch.cat([_rows(logits) for _, logits in found], dim=1)
+        return self.said_boxes(boxes), self.said_logits(logits)
 
 
 def _rows(maps: Tensor) -> Tensor:
@@ -302,9 +309,12 @@ def read_plan(folder: Path) -> NetworkPlan:
     path = RunFolder(folder).file(PLAN_FILE, made_by="train")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        return NetworkPlan(**{**document, "classes": tuple(document["classes"])})
-    except (ValueError, TypeError, KeyError) as error:
+        plan = NetworkPlan(**{**document, "classes": tuple(document["classes"])})
+        if any(side < 1 or side % SIDE_MULTIPLE for side in (plan.height, plan.width)):
+            raise ValueError(f"an input of {plan.width}x{plan.height} has no whole cells")
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise WorkshopError(f"not a plan of a network: {error!r}", where=str(path)) from error
+    return plan
 
 
 def load_run(folder: Path) -> Detector:
@@ -313,16 +323,62 @@ def load_run(folder: Path) -> Detector:
     Raises:
         WorkshopError: There is none, or plan and weights do not belong together.
     """
-    detector = Detector(read_plan(folder))
+    detector = _built(folder)
     path = RunFolder(folder).file(WEIGHTS_FILE, made_by="train")
+    detector.load_state_dict(_fitting(read_state(path), detector, path))
+    detector.eval()
+    return detector
+
+
+def _built(folder: Path) -> Detector:
+    plan = read_plan(folder)
+    try:
+        return Detector(plan)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise WorkshopError(
+            f"the plan has no whole network in it: {error!r}", where=str(folder / PLAN_FILE)
+        ) from error
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Return what `torch.save` wrote of plain values and tensors.
+
+    Raises:
+        WorkshopError: The file is damaged, or holds something else.
+    """
     try:
         # weights_only: a file of weights from elsewhere must not run code.
         state = torch.load(path, map_location="cpu", weights_only=True)
-        detector.load_state_dict(state)
-    except (RuntimeError, OSError, pickle.UnpicklingError) as error:
-        raise WorkshopError(f"the weights do not fit the plan: {error}", where=str(path)) from error
-    detector.eval()
-    return detector
+    # PyTorch has no error of its own for a damaged file: what it raises depends on the byte.
+    except Exception as error:
+        raise WorkshopError(
+            f"cannot be read as PyTorch's: {first_line(error)}",
+            where=str(path),
+            remedy="Make it anew, or bring back a copy",
+        ) from error
+    if not isinstance(state, dict):
+        raise WorkshopError(f"holds a {type(state).__name__}, no weights", where=str(path))
+    return state
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says first; PyTorch's go on for pages."""
+    return (str(error) or type(error).__name__).strip().splitlines()[0]
+
+
+def _fitting(state: dict[str, Any], detector: Detector, path: Path) -> dict[str, Any]:
+    """Return weights if they are those of a network; PyTorch itself would list every tensor."""
+    wanted = {name: value.shape for name, value in detector.state_dict().items()}
+    given = {name: getattr(value, "shape", None) for name, value in state.items()}
+    strange = [name for name in {**wanted, **given} if wanted.get(name) != given.get(name)]
+    if strange:
+        raise WorkshopError(
+            f"the weights do not fit the plan: {len(strange)} of {len(wanted)} tensors differ, "
+            f"such as {strange[0]}",
+            where=str(path),
+            remedy="Plan and weights belong together: take both from the same run",
+        )
+    return state
 
 
 def fused(detector: Detector) -> Detector:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -40,12 +41,14 @@ class Pruned:
 def prune(detector: Detector, share: float) -> Pruned:
     """Take away a share of the channels of every group of layers.
 
+    What is left of a layer is rounded down to whole eights; a layer of eight or fewer stays whole.
+
     Args:
         detector: Left as it is.
         share: Of the channels, 0.0 to 1.0; the outputs keep all of theirs.
 
     Raises:
-        WorkshopError: So many channels that a layer would be left with none.
+        WorkshopError: The share is none, or a layer would be left with no channels.
     """
     if not 0.0 < share < 1.0:
         raise WorkshopError(
@@ -53,6 +56,7 @@ def prune(detector: Detector, share: float) -> Pruned:
             where="--share",
             remedy="Give a share between 0 and 1, such as 0.4",
         )
+    _refuse_to_empty(detector.plan.widths, share)
     network = copy.deepcopy(detector).eval().to(memory_format=torch.contiguous_format)
     picture = torch.zeros(1, 3, detector.plan.height, detector.plan.width)
     before = torch_pruning.utils.count_ops_and_params(network, picture)
@@ -70,6 +74,23 @@ def prune(detector: Detector, share: float) -> Pruned:
         (int(before[1]), int(after[1])),
         (int(before[0]), int(after[0])),
     )
+
+
+def _refuse_to_empty(widths: Mapping[str, int], share: float) -> None:
+    """Refuse a share that leaves a layer with nothing; torch-pruning would leave it whole."""
+    emptied = [
+        (width, name)
+        for name, width in widths.items()
+        if width > ROUND_TO > int(width * (1 - share))
+    ]
+    if emptied:
+        width, name = min(emptied)
+        raise WorkshopError(
+            f"{name} has {width} channels: without {share} of them fewer than {ROUND_TO} are "
+            "left, which is none",
+            where="--share",
+            remedy=f"Give at most {1 - ROUND_TO / width:.2f}; for more, prune and train in turns",
+        )
 
 
 def _rebuilt(detector: Detector, network: nn.Module) -> Detector:

@@ -59,12 +59,13 @@ def calibration_inputs(float_path: Path, data: DataSet, count: int) -> list[Arra
         WorkshopError: There are too few.
     """
     images = data.split("train")
-    if len(images) < FEWEST_PICTURES:
+    count = min(count, len(images))
+    if count < FEWEST_PICTURES:
         raise WorkshopError(
-            f"{len(images)} pictures are too few to calibrate on, at least {FEWEST_PICTURES} "
-            "are needed",
+            f"{count} of {len(images)} pictures are too few to calibrate on, at least "
+            f"{FEWEST_PICTURES} are needed",
             where="the data set's split train",
-            remedy="Add pictures from the camera that the network is for; 200 to 500 are best",
+            remedy="Give --pictures 200 to 500, and pictures from the camera it is for",
         )
     network = load_model(str(float_path))
     # Spread evenly: a data set is in order of its sources.
@@ -86,7 +87,7 @@ def quantize(float_path: Path, int8_path: Path, inputs: Sequence[Array]) -> Quan
     """Write the int8 file.
 
     Raises:
-        WorkshopError: The quantizer refuses the file, or the result is not all integer.
+        WorkshopError: The quantizer refuses the file, or left some of it in real numbers.
     """
     from ai_edge_quantizer import quantizer, recipe
 
@@ -105,6 +106,7 @@ def quantize(float_path: Path, int8_path: Path, inputs: Sequence[Array]) -> Quan
         ) from error
     content = bytes(result.quantized_model)
     write_bytes(int8_path, content)
+    _expect_integers(int8_path)
     return Quantized(float_path.stat().st_size, len(content), len(inputs))
 
 
@@ -131,7 +133,8 @@ def widen(ranges: dict[str, Any], graph: Graph) -> None:
             low = min(float(ranges[one.name]["min"].min()) for one in gathered)
             high = max(float(ranges[one.name]["max"].max()) for one in gathered)
             for tensor in gathered:
-                _set(ranges, tensor.name, low * BOX_MARGIN, high * BOX_MARGIN)
+                # Zero is always within: without it the margin would narrow what it should widen.
+                _set(ranges, tensor.name, min(low, 0.0) * BOX_MARGIN, max(high, 0.0) * BOX_MARGIN)
 
 
 def cut_on_purpose(graph: Graph) -> tuple[GraphTensor, ...]:
@@ -158,6 +161,23 @@ def _gathered(graph: Graph, tensor: GraphTensor) -> Iterator[GraphTensor]:
 def _set(ranges: dict[str, Any], name: str, low: float, high: float) -> None:
     for key, value in (("min", low), ("max", high)):
         ranges[name][key] = np.full_like(ranges[name][key], value)
+
+
+def _expect_integers(path: Path) -> None:
+    """Remove and refuse a file in which a layer has stayed in real numbers."""
+    left = [
+        operator
+        for operator in read_graph(path).operators
+        if any(tensor.dtype.startswith("FLOAT") for tensor in (*operator.given, *operator.outputs))
+    ]
+    if left:
+        path.unlink()
+        raise WorkshopError(
+            f"{len(left)} operators have no integer form and stay in real numbers, such as "
+            f"{left[0].kind} ({left[0].name})",
+            where=str(path),
+            remedy="`lint` says what to write instead",
+        )
 
 
 def _signature(path: Path) -> tuple[str, str]:

@@ -15,12 +15,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
-from camera_app.commands.detect import read_picture
 from camera_app.inference import Network
 from camera_app.values import Box, Detection, Rgb
+from tools.workshop.augment import read_picture
 from tools.workshop.dataset import DataSet, LabelledBox, LabelledImage
 from tools.workshop.errors import WorkshopError
 
@@ -43,13 +44,22 @@ class Teacher:
     network: Network
     class_of: Mapping[str, int]
 
+    @property
+    def key(self) -> str:
+        """What its findings hang on: the pack to the last byte, and which classes are ours."""
+        return f"{self.network.pack.digest} {sorted(self.class_of.items())}"
+
     def look(self, image: LabelledImage) -> tuple[LabelledBox, ...]:
-        """Return what it finds in a picture, best first."""
-        picture = read_picture(str(image.path))
-        mirror = Rgb(np.ascontiguousarray(picture.pixels[:, ::-1]))
+        """Return what it finds in a picture, best first.
+
+        Raises:
+            WorkshopError: The picture cannot be read.
+        """
+        pixels = cv2.cvtColor(read_picture(str(image.path)), cv2.COLOR_BGR2RGB)
+        picture, mirror = Rgb(np.asarray(pixels)), Rgb(np.ascontiguousarray(pixels[:, ::-1]))
         upright = self.network.look(picture, min_score=LEAST_SCORE)
         turned = self.network.look(mirror, min_score=LEAST_SCORE)
-        found = [*upright, *(_mirrored(one, image.width) for one in turned)]
+        found = [*upright, *(_mirrored(one, pixels.shape[1]) for one in turned)]
         return without_doubles(
             _labelled(one, self.class_of[one.label]) for one in found if one.label in self.class_of
         )
@@ -116,46 +126,57 @@ def taught(image: LabelledImage, found: Sequence[LabelledBox]) -> LabelledImage:
     return dataclasses.replace(image, boxes=(*drawn, *said, *left_over))
 
 
-def _read_cache(path: Path) -> dict[str, tuple[LabelledBox, ...]]:
-    """Return what an earlier call saw; a last line that was cut short is passed over."""
+def _read_cache(path: Path, key: str) -> dict[str, tuple[LabelledBox, ...]]:
+    """Return what an earlier call saw with the same teacher; a line cut short is passed over."""
     if not path.is_file():
         return {}
     known = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             record = json.loads(line)
-        except ValueError:
+            if record["teacher"] == key:
+                known[record["path"]] = tuple(LabelledBox(**box) for box in record["boxes"])
+        except (ValueError, KeyError, TypeError):
             continue
-        known[record["path"]] = tuple(LabelledBox(**box) for box in record["boxes"])
     return known
-
-
-def _appending(path: Path) -> IO[str]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a", encoding="utf-8")
-    except OSError as error:
-        raise WorkshopError(
-            f"cannot be written: {error.strerror or error}", where=str(path)
-        ) from error
 
 
 def teach(data: DataSet, teacher: Teacher, folder: Path) -> DataSet:
     """Return the data set with a teacher's labels; what was looked at stands in the folder.
 
     Only pictures to train on are taught. A stopped call goes on where it was.
+
+    Raises:
+        WorkshopError: A picture cannot be read, or nothing can be written.
     """
-    known = _read_cache(folder / CACHE)
-    images = []
-    with _appending(folder / CACHE) as file:
-        for image in tqdm(data.images, desc="teacher", disable=not sys.stderr.isatty()):
-            if image.split != "train":
-                images.append(image)
-                continue
-            key = str(image.path)
-            if key not in known:
-                known[key] = teacher.look(image)
-                file.write(json.dumps({"path": key, "boxes": [asdict(b) for b in known[key]]}))
-                file.write("\n")
-            images.append(taught(image, known[key]))
-    return DataSet(data.classes, tuple(images))
+    path = folder / CACHE
+    known = _read_cache(path, teacher.key)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", buffering=1, encoding="utf-8") as file:
+            return DataSet(data.classes, tuple(_taught(data, teacher, known, file)))
+    except OSError as error:
+        raise WorkshopError(
+            f"cannot be written: {error.strerror or error}",
+            where=str(path),
+            remedy="Free some space or choose another folder, then give the same command again",
+        ) from error
+
+
+def _taught(
+    data: DataSet, teacher: Teacher, known: dict[str, tuple[LabelledBox, ...]], file: IO[str]
+) -> Iterable[LabelledImage]:
+    """Yield the pictures with what the teacher finds; note what it had not looked at before."""
+    if file.tell():
+        file.write("\n")  # ends a line that was cut short; an empty one harms nobody
+    for image in tqdm(data.images, desc="teacher", disable=not sys.stderr.isatty()):
+        if image.split != "train":
+            yield image
+            continue
+        path = str(image.path)
+        if path not in known:
+            known[path] = teacher.look(image)
+            boxes = [asdict(box) for box in known[path]]
+            record = {"teacher": teacher.key, "path": path, "boxes": boxes}
+            file.write(json.dumps(record) + "\n")
+        yield taught(image, known[path])

@@ -17,22 +17,19 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from ai_edge_litert import schema_py_generated as schema
 from torch import Tensor, nn
 
 from tools.workshop.errors import WorkshopError
 from tools.workshop.network import Detector, set_activation
 from tools.workshop.normalisation import measure_anew, renormalise
+from tools.workshop.tflite_graph import Graph, GraphTensor, read_graph
 
 Reals = npt.NDArray[np.float32]
 
-CONV_2D, DEPTHWISE_CONV_2D = 3, 4
-TYPES = {0: np.float32, 2: np.int32, 9: np.int8}
 NUMBER = re.compile(r"tf\.math\.add(?:_(\d+))?/")
 # The first convolution and the depthwise one after it come in three groups of channels, each
 # with its own quantisation.
@@ -70,44 +67,38 @@ def read_layers(path: Path) -> dict[int, Layer]:
         WorkshopError: It is no such file, or has no such numbers.
     """
     try:
-        content = path.read_bytes()
-        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
-        graph = model.subgraphs[0]
-        found = dict(_layers(model, graph, content))
-    except (OSError, ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
-        raise _no_teacher(path, f"the file cannot be read as one: {error}") from error
+        found = dict(_layers(read_graph(path)))
+    except ValueError as error:
+        raise _no_teacher(path, str(error)) from error
     if not found:
         raise _no_teacher(path, "no layer carries a number")
     return found
 
 
-def _layers(model: Any, graph: Any, content: bytes) -> Iterable[tuple[int, Layer]]:
+def _layers(graph: Graph) -> Iterable[tuple[int, Layer]]:
     for operator in graph.operators:
-        code = model.operatorCodes[operator.opcodeIndex]
-        kind = max(code.builtinCode, code.deprecatedBuiltinCode)
-        number = NUMBER.search(graph.tensors[operator.outputs[0]].name.decode())
-        if kind not in (CONV_2D, DEPTHWISE_CONV_2D) or number is None:
-            continue
-        weights, bias = (
-            _reals(model, graph.tensors[index], content) for index in operator.inputs[1:3]
-        )
-        yield int(number[1] or 0), Layer(weights, bias, kind == DEPTHWISE_CONV_2D)
+        number = NUMBER.search(operator.outputs[0].name) if operator.outputs else None
+        if number is not None and operator.kind in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+            weights, bias = (_reals(tensor) for tensor in operator.inputs[1:3])
+            depthwise = operator.kind == "DEPTHWISE_CONV_2D"
+            yield int(number[1] or 0), Layer(weights, bias, depthwise)
 
 
-def _reals(model: Any, tensor: Any, content: bytes) -> Reals:
-    buffer = model.buffers[tensor.buffer]
-    inside = buffer.data is not None
-    data = bytes(buffer.data) if inside else content[buffer.offset : buffer.offset + buffer.size]
-    shape = [int(side) for side in tensor.shape]
-    values = np.frombuffer(data, TYPES[tensor.type]).reshape(shape).astype(np.float32)
-    quantisation = tensor.quantization
-    if quantisation is None or quantisation.scale is None:
+def _reals(tensor: GraphTensor | None) -> Reals:
+    if tensor is None or tensor.values is None:
+        raise ValueError("a layer has no constant weights")
+    values = tensor.values.astype(np.float32)
+    quantisation = tensor.quantisation
+    if quantisation is None:
         return values
     sides = [1] * values.ndim
-    if len(quantisation.scale) > 1:
-        sides[quantisation.quantizedDimension] = -1
-    zero = quantisation.zeroPoint.astype(np.float32).reshape(sides)
-    return np.asarray((values - zero) * quantisation.scale.reshape(sides), np.float32)
+    if quantisation.is_per_channel:
+        sides[quantisation.axis] = -1
+    scales, zeros = (
+        np.array(numbers, np.float32).reshape(sides)
+        for numbers in (quantisation.scales, quantisation.zero_points)
+    )
+    return np.asarray((values - zeros) * scales, np.float32)
 
 
 def start_from(
@@ -137,7 +128,7 @@ def _set_all(detector: Detector, path: Path, classes: Iterable[int]) -> None:
     modules = dict(detector.named_modules())
     kept = list(classes)
     try:
-        _set(modules, "stem.conv", _joined_stem([layers[number] for number in STEM]))
+        _set(modules, "stem.conv", joined_stem([layers[number] for number in STEM]))
         _set(modules, "down1.depthwise.0", _joined([layers[number] for number in DOWN1], axis=3))
         for number, name in numbered().items():
             layer = layers[number]
@@ -152,7 +143,7 @@ def _no_teacher(path: Path, why: str) -> WorkshopError:
     return WorkshopError(
         f"this is not a YOLOX-nano to start from: {why}",
         where=str(path),
-        remedy="Give yolox_nano_coco_416.tflite, or start from chance with --start none",
+        remedy="Give yolox_nano_coco_416.tflite, with --base 16 and --head 64, or --start none",
     )
 
 
@@ -162,7 +153,7 @@ def _joined(layers: list[Layer], axis: int) -> Layer:
     return Layer(weights, bias, layers[0].depthwise)
 
 
-def _joined_stem(layers: list[Layer]) -> Layer:
+def joined_stem(layers: list[Layer]) -> Layer:
     """Return a 3x3 convolution over four quarters as one 6x6 over the picture: the same sums."""
     joined = _joined(layers, axis=0)
     weights = np.zeros((len(joined.bias), 6, 6, 3), np.float32)

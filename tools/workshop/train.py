@@ -25,15 +25,17 @@ from tools.workshop import network
 from tools.workshop.augment import PLAIN, Augmentation
 from tools.workshop.dataset import DataSet
 from tools.workshop.errors import WorkshopError
+from tools.workshop.fake_quantization import make_quantization_aware
 from tools.workshop.feed import Batch, batches
 from tools.workshop.imitation import Features, Teacher, feature_loss, imitation_loss
 from tools.workshop.losses import Cells, Losses, cells_of, losses_of
 from tools.workshop.network import STRIDES, Detector
-from tools.workshop.runs import write_bytes
+from tools.workshop.runs import write_bytes, write_text
 
 CHECKPOINT = "checkpoint.pt"
 HISTORY = "history.jsonl"
 LARGEST_STEP = 10.0
+# Pictures to measure the statistics of normalisations on.
 FEW = 160
 
 
@@ -54,6 +56,8 @@ class Schedule:
         imitation: Weight of the teacher's say against the labels', if there is a teacher.
         features: Weight of how far each part is from the teacher's own; for equal widths.
         most_batches: Batches of an epoch at most; None for all. For trials.
+        how: How far samples stray from their pictures.
+        quantization_aware: Weights and layers round as int8 will.
     """
 
     epochs: int = 6
@@ -69,6 +73,14 @@ class Schedule:
     features: float = 0.0
     most_batches: int | None = None
     how: Augmentation = field(default_factory=Augmentation)
+    quantization_aware: bool = False
+
+    def as_json(self) -> str:
+        """Return it as checkpoints keep it."""
+        fields = asdict(self)
+        if not self.quantization_aware:
+            del fields["quantization_aware"]  # checkpoints from before there was a choice lack it
+        return json.dumps(fields, sort_keys=True)
 
 
 class Training:
@@ -92,6 +104,8 @@ class Training:
         # The copy comes first: hooks must stay with the network that is trained.
         self._kept: Detector = copy.deepcopy(detector)
         self._kept.eval()
+        if schedule.quantization_aware:
+            make_quantization_aware(detector)  # only what is trained: what is kept stays plain
         self._optimizer = _optimizer(detector, schedule)
         count = max(1, len(self._images) // schedule.batch)
         self._steps_per_epoch = min(count, schedule.most_batches or count)
@@ -106,7 +120,12 @@ class Training:
         return self._kept
 
     def run(self) -> None:
-        """Train from wherever the run folder says to the end; leave the network there."""
+        """Train from wherever the run folder says to the end; leave the network there.
+
+        Raises:
+            WorkshopError: A picture cannot be read, the loss is no number, nothing can be written,
+                or the folder holds another run. What was saved before stays.
+        """
         torch.manual_seed(self._schedule.seed)
         if (self._folder / CHECKPOINT).is_file():
             self._resume()
@@ -119,8 +138,7 @@ class Training:
         network.save(self._folder, self._kept)
 
     def _begin(self) -> None:
-        (self._folder / HISTORY).unlink(missing_ok=True)
-        self._kept.load_state_dict(self._detector.state_dict())
+        write_text(self._folder / HISTORY, "")
 
     def _one_epoch(self) -> None:
         self._detector.train()
@@ -173,20 +191,24 @@ class Training:
         return parts
 
     def _learn(self, loss: Tensor) -> None:
-        if not torch.isfinite(loss):
-            raise WorkshopError(
-                f"the loss is {float(loss)} at step {self._step}",
-                where=str(self._folder),
-                remedy="Lower --rate; the same command goes on from the last whole epoch",
-            )
+        self._expect_finite(loss, "loss")
         for group in self._optimizer.param_groups:
             group["lr"] = rate_at(self._step, self._schedule, self._steps_per_epoch)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self._detector.parameters(), LARGEST_STEP)
+        length = nn.utils.clip_grad_norm_(self._detector.parameters(), LARGEST_STEP)
+        self._expect_finite(length, "gradient")
         self._optimizer.step()
         self._step += 1
         self._remember()
+
+    def _expect_finite(self, value: Tensor, name: str) -> None:
+        if not torch.isfinite(value):
+            raise WorkshopError(
+                f"the {name} is {float(value.detach())} at step {self._step}",
+                where=str(self._folder),
+                remedy="Lower --rate, and take another --run folder",
+            )
 
     @torch.no_grad()
     def _remember(self) -> None:
@@ -206,8 +228,10 @@ class Training:
         return self._cells[size]
 
     def _log(self, record: dict[str, Any]) -> None:
-        with (self._folder / HISTORY).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        path = self._folder / HISTORY
+        # Of an epoch that was not saved there may be a line: it is made again.
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        write_text(path, "".join(f"{x}\n" for x in [*lines[: self._epoch], json.dumps(record)]))
         print(" ".join(f"{name} {value}" for name, value in record.items()), flush=True)
 
     def _save(self) -> None:
@@ -219,7 +243,8 @@ class Training:
                 "trained": self._detector.state_dict(),
                 "kept": self._kept.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
-                "schedule": json.dumps(asdict(self._schedule), sort_keys=True),
+                "schedule": self._schedule.as_json(),
+                "plan": json.dumps(asdict(self._detector.plan)),
             },
             buffer,
         )
@@ -227,24 +252,44 @@ class Training:
 
     def _resume(self) -> None:
         path = self._folder / CHECKPOINT
+        state = network.read_state(path)
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
+            self._refuse_another_run(state, path)
+            self._detector.load_state_dict(state["trained"])
+            self._kept.load_state_dict(state["kept"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._epoch, self._step = state["epoch"], state["step"]
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise WorkshopError(
-                f"the checkpoint cannot be read: {error}",
+                f"this is no checkpoint of such a network: {network.first_line(error)}",
                 where=str(path),
-                remedy="Remove it to begin anew",
+                remedy="Take another --run folder, or remove the file to begin anew",
             ) from error
-        if state["schedule"] != json.dumps(asdict(self._schedule), sort_keys=True):
+
+    def _refuse_another_run(self, state: dict[str, Any], path: Path) -> None:
+        plan = asdict(self._detector.plan)
+        differing = _differing(state["schedule"], self._schedule.as_json())
+        # Checkpoints from before plans were noted lack it.
+        differing += _differing(state.get("plan", json.dumps(plan)), json.dumps(plan))
+        if differing:
             raise WorkshopError(
-                "the folder holds a run with other settings",
+                f"the folder holds a run with other settings: {'; '.join(differing)}",
                 where=str(path),
-                remedy="Take another --run folder, or the settings in its train.json",
+                remedy="Take another --run folder, or the settings of the run",
             )
-        self._detector.load_state_dict(state["trained"])
-        self._kept.load_state_dict(state["kept"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._epoch, self._step = state["epoch"], state["step"]
+
+
+def _differing(first: str, second: str) -> list[str]:
+    """Return which fields of two JSON objects differ, and how."""
+    before, now = json.loads(first), json.loads(second)
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    return [_difference(name, before.get(name), now.get(name)) for name in names]
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    if isinstance(before, dict):
+        return f"other {name}"
+    return f"{name} was {json.dumps(before)}, is {json.dumps(now)}"
 
 
 def few_pictures(data: DataSet, size: tuple[int, int]) -> list[Tensor]:

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 from camera_app.inference import load_network
 from camera_app.models import ModelPack, find_pack, locate_weights
 from tools.workshop import dataset
+from tools.workshop.errors import WorkshopError
+from tools.workshop.libraries import require
 from tools.workshop.steps.train import (
     add_training_options,
     few_pictures_of,
     from_yolox,
-    prepare_pytorch,
+    prepare,
     record,
     schedule_of,
     starting_network,
+    training_data,
 )
 
 if TYPE_CHECKING:
@@ -57,13 +60,21 @@ def configure(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train with the teacher, and leave the network in the run folder."""
+    require("torch")
     from tools.workshop.train import Training
 
-    prepare_pytorch(arguments)
-    data = dataset.load(arguments.data)
+    data = training_data(arguments)
     pack = find_pack(arguments.teacher)
+    by_cells = _by_cells(arguments.way, pack)
+    if arguments.features and not by_cells:
+        raise WorkshopError(
+            "a teacher that only gives boxes has no features to copy",
+            where="--features",
+            remedy="Leave it out, or give a YOLOX-nano as teacher",
+        )
+    prepare(arguments)
     imitated = None
-    if _by_cells(arguments.way, pack):
+    if by_cells:
         imitated = _cell_teacher(arguments, data, pack)
     else:
         data = _taught(arguments, data, pack)

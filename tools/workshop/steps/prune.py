@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from tools.workshop.errors import WorkshopError
+from tools.workshop.libraries import require
 from tools.workshop.runs import RunFolder
 
 DESCRIPTION = """Take channels away from a trained network. What is left sees badly until it is
@@ -25,9 +27,16 @@ def configure(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prune, and leave the smaller network in the run folder."""
+    require("torch", "torch_pruning")
     from tools.workshop import network
     from tools.workshop.prune import prune
 
+    if arguments.run_folder.resolve() == arguments.source.resolve():
+        raise WorkshopError(
+            "the pruned network would take the place of the one that it is made of",
+            where=f"--run {arguments.run_folder}",
+            remedy="Choose another folder",
+        )
     pruned = prune(network.load_run(arguments.source), arguments.share)
     network.save(arguments.run_folder, pruned.detector)
     figures = {"parameters": pruned.parameters, "multiplications": pruned.multiplications}

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from tools.workshop import dataset
 from tools.workshop.layer_errors import LayerError, compare, report_lines
+from tools.workshop.libraries import require
 from tools.workshop.quantize import Array, calibration_inputs, cut_on_purpose, quantize
 from tools.workshop.runs import RunFolder, write_text
 from tools.workshop.tflite_graph import read_graph
@@ -40,6 +41,7 @@ def configure(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Quantize, compare, record; 1 if a layer is suspect."""
+    require("torch", "ai_edge_quantizer")
     folder = RunFolder(arguments.run_folder)
     float_path = folder.file(FLOAT_FILE, made_by="convert")
     int8_path = arguments.run_folder / INT8_FILE

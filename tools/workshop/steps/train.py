@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.workshop import dataset
 from tools.workshop.errors import WorkshopError
+from tools.workshop.libraries import require
 from tools.workshop.runs import RunFolder
 
 if TYPE_CHECKING:  # PyTorch takes a second to import: only where a network is trained
@@ -18,6 +20,7 @@ if TYPE_CHECKING:  # PyTorch takes a second to import: only where a network is t
     from tools.workshop.train import Schedule
 
 FROM_CHANCE = "none"
+FIRST = 3  # wrong labels that are named
 
 DESCRIPTION = """Train a detector. Stopped, by Ctrl-C or a power cut, the same command goes on
 after the last whole epoch. The run folder gets the network (network.json, weights.pt), what each
@@ -25,7 +28,8 @@ epoch gave (history.jsonl), and train.json with all that is needed to do it agai
 EPILOGUE = """examples:
   train data/people --run runs/person
   train data/people --run runs/person --start yolox_nano_coco_416.tflite --epochs 6
-  train data/faces --run runs/face --base 8 --head 32 --size 192 --start runs/person"""
+  train data/faces --run runs/face --size 192 --start runs/person
+  train data/people --run runs/ready --start runs/person --quantization-aware --rate 1e-4"""
 
 
 def configure(subparsers: Any) -> None:
@@ -52,14 +56,21 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         help="a YOLOX-nano TFLite file, a run folder, or none: from chance (default: none)",
     )
     parser.add_argument("--size", type=side, default=256, help="input side, pixels (default: 256)")
-    parser.add_argument("--base", type=int, default=16, help="channels at the front (default: 16)")
-    parser.add_argument("--head", type=int, default=64, help="channels of a head (default: 64)")
-    parser.add_argument("--epochs", type=int, default=6, help="default: 6")
-    parser.add_argument("--batch", type=int, default=32, help="pictures a step (default: 32)")
     parser.add_argument(
-        "--batches", type=int, metavar="N", help="of an epoch at most (default: all pictures)"
+        "--base", type=channels, help="channels at the front (default: 16, or as in a run to start)"
     )
-    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate (default: 0.001)")
+    parser.add_argument(
+        "--head", type=channels, help="channels of a head (default: 64, or as in a run to start)"
+    )
+    parser.add_argument("--epochs", type=natural, default=6, help="default: 6")
+    parser.add_argument("--batch", type=positive, default=32, help="pictures a step (default: 32)")
+    parser.add_argument(
+        "--batches",
+        type=positive,
+        metavar="N",
+        help="of an epoch at most (default: all pictures)",
+    )
+    parser.add_argument("--rate", type=rate, default=1e-3, help="learning rate (default: 0.001)")
     parser.add_argument(
         "--zoom",
         type=zoom,
@@ -67,9 +78,16 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         metavar="LEAST,MOST",
         help="size of a sample's picture, as a share of what fits the input (default: 0.45,1.7)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    parser.add_argument("--workers", type=int, default=2, help="make samples (default: 2)")
-    parser.add_argument("--threads", type=int, default=0, help="of PyTorch (default: all cores)")
+    parser.add_argument("--seed", type=natural, default=0, help="default: 0")
+    parser.add_argument("--workers", type=natural, default=2, help="make samples (default: 2)")
+    parser.add_argument(
+        "--threads", type=natural, default=0, help="of PyTorch (default: all cores)"
+    )
+    parser.add_argument(
+        "--quantization-aware",
+        action="store_true",
+        help="round weights and layers as int8 will; to fine-tune a run whose int8 is worse",
+    )
 
 
 def zoom(text: str) -> tuple[float, float]:
@@ -82,18 +100,46 @@ def zoom(text: str) -> tuple[float, float]:
 
 def side(text: str) -> int:
     """Return the side of an input, as argparse wants it."""
+    return _multiple(text, 32)
+
+
+def channels(text: str) -> int:
+    """Return how many channels a layer has; cross-stage blocks halve them."""
+    return _multiple(text, 2)
+
+
+def _multiple(text: str, of: int) -> int:
     value = int(text)
-    if value < 32 or value % 32:
-        raise argparse.ArgumentTypeError(f"a side is a multiple of 32, got {value}")
+    if value < of or value % of:
+        raise argparse.ArgumentTypeError(f"expected a multiple of {of}, got {value}")
+    return value
+
+
+def positive(text: str) -> int:
+    """Return a whole number from 1."""
+    return _multiple(text, 1)
+
+
+def natural(text: str) -> int:
+    """Return a whole number from 0."""
+    return int(text) if text == "0" else positive(text)
+
+
+def rate(text: str) -> float:
+    """Return a learning rate."""
+    value = float(text)
+    if not 0.0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
     return value
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and leave the network in the run folder."""
+    require("torch")
     from tools.workshop.train import Training
 
-    prepare_pytorch(arguments)
-    data = dataset.load(arguments.data)
+    data = training_data(arguments)
+    prepare(arguments)
     detector = starting_network(arguments, data)
     Training(detector, data, schedule_of(arguments), arguments.run_folder).run()
     record("train", arguments)
@@ -112,23 +158,66 @@ def record(step: str, arguments: argparse.Namespace) -> None:
     RunFolder(arguments.run_folder).record(step, given, inputs=inputs)
 
 
-def prepare_pytorch(arguments: argparse.Namespace) -> None:
-    """Set threads, and make sure that there is a PyTorch.
+def prepare(arguments: argparse.Namespace) -> None:
+    """Set seed and threads, and make the run folder.
 
     Raises:
-        WorkshopError: There is none.
+        WorkshopError: The folder cannot be made.
     """
-    try:
-        import torch
-    except ImportError as error:
-        raise WorkshopError(
-            "PyTorch is not installed here",
-            remedy="Run `make workshop`, then use .venv-workshop/bin/python",
-        ) from error
+    import torch
+
     torch.manual_seed(arguments.seed)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    arguments.run_folder.mkdir(parents=True, exist_ok=True)
+    try:
+        arguments.run_folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkshopError(
+            f"the run folder cannot be made: {error.strerror or error}",
+            where=str(arguments.run_folder),
+            remedy="Choose another folder",
+        ) from error
+
+
+def training_data(arguments: argparse.Namespace) -> dataset.DataSet:
+    """Return the data set, if it can be trained on.
+
+    Raises:
+        WorkshopError: There is none, it has no pictures to train on, or labels that make no sense.
+    """
+    data = dataset.load(arguments.data)
+    where = str(arguments.data / dataset.FILE)
+    if not data.split("train"):
+        raise WorkshopError(
+            "the data set has no pictures to train on",
+            where=where,
+            remedy="Give `prepare` some, and a --val-share below 1",
+        )
+    strange = [
+        f"{image.path.name} has {_flaw(box, data.classes)}"
+        for image in data.images
+        for box in image.boxes
+        if _flaw(box, data.classes)
+    ]
+    if strange:
+        more = " …" if len(strange) > FIRST else ""
+        raise WorkshopError(
+            f"wrong labels, {len(strange)} in all: {'; '.join(strange[:FIRST])}{more}",
+            where=where,
+            remedy="Make the data set anew with `prepare`: it names every wrong label",
+        )
+    return data
+
+
+def _flaw(box: dataset.LabelledBox, classes: tuple[str, ...]) -> str:
+    """Return what is wrong with a box; empty: nothing."""
+    index = box.class_index
+    if not isinstance(index, int) or not 0 <= index < len(classes):
+        return f"class {index!r} of {len(classes)} ({', '.join(classes[:FIRST])})"
+    numbers = (box.left, box.top, box.right, box.bottom, box.score)
+    if not all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers):
+        return "a box that is not made of numbers"
+    return "" if 0.0 <= box.score <= 1.0 else f"a score of {box.score}, expected 0 to 1"
 
 
 def schedule_of(arguments: argparse.Namespace) -> Schedule:
@@ -146,6 +235,7 @@ def schedule_of(arguments: argparse.Namespace) -> Schedule:
         sizes=((arguments.size, arguments.size),),
         features=getattr(arguments, "features", 0.0),
         how=Augmentation(smallest=arguments.zoom[0], largest=arguments.zoom[1]),
+        quantization_aware=arguments.quantization_aware,
     )
 
 
@@ -158,10 +248,26 @@ def starting_network(arguments: argparse.Namespace, data: dataset.DataSet) -> De
     if arguments.start == FROM_CHANCE:
         return Detector(plan)
     if start.is_dir():
-        return continued(load_run(start), plan)
+        earlier = load_run(start)
+        _expect_widths(arguments, earlier)
+        return continued(earlier, plan)
     detector = Detector(plan)
     from_yolox(detector, start, few_pictures_of(arguments, data))
     return detector
+
+
+def _expect_widths(arguments: argparse.Namespace, earlier: Detector) -> None:
+    """Refuse options that ask for other widths than the run to start from has."""
+    widths = earlier.plan.widths
+    asked = {"--base": (arguments.base, "stem"), "--head": (arguments.head, "head3.stem")}
+    for option, (width, layer) in asked.items():
+        if width not in (None, widths[layer]):
+            raise WorkshopError(
+                f"{option} {width} does not fit: {layer} of the run to start from has "
+                f"{widths[layer]} channels",
+                where=arguments.start,
+                remedy=f"Leave {option} out: a run is continued with the widths that it has",
+            )
 
 
 def continued(earlier: Detector, plan: NetworkPlan) -> Detector:
@@ -182,9 +288,9 @@ def continued(earlier: Detector, plan: NetworkPlan) -> Detector:
 
 def plan_of(arguments: argparse.Namespace, classes: tuple[str, ...]) -> NetworkPlan:
     """Return the plan of an unpruned network as the options ask for."""
-    from tools.workshop.network import NetworkPlan, standard_widths
+    from tools.workshop.network import BASE, HEAD, NetworkPlan, standard_widths
 
-    widths = standard_widths(arguments.base, arguments.head)
+    widths = standard_widths(arguments.base or BASE, arguments.head or HEAD)
     return NetworkPlan(classes, arguments.size, arguments.size, widths)
 
 
