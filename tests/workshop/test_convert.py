@@ -111,7 +111,7 @@ def test_a_difference_is_found_in_whichever_run_it_is(samples: list[list[np.ndar
     boxes, scores = differences(FLOAT, samples, said, "random")
     assert boxes.largest == 0.0
     assert scores.largest == pytest.approx(0.25)
-    assert scores.share == pytest.approx(0.25 / scores.span)
+    assert scores.share == pytest.approx(0.25 / scores.peak)
 
 
 def test_outputs_in_another_order_are_paired_by_what_they_say(

@@ -30,7 +30,7 @@ PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm"})
 MOST_PICTURES = 16
 # Fewer inputs than this are no calibration: ranges would be those of a few scenes.
 FEWEST_CALIBRATION = 32
-# Of an output's own range: float32 in another order of additions stays far below it.
+# Of an output's largest value: float32 in another order of additions stays far below it.
 TOLERATED = 1e-3
 # Operators that only move numbers: the trace of channels that come first, or of padding that
 # does not fold into the convolution behind it.
@@ -71,19 +71,19 @@ class Difference:
         inputs: `random` or `pictures`.
         count: How many inputs there were.
         largest: The largest difference of two numbers that should be one.
-        span: From the least to the greatest number that the source gave.
+        peak: The largest number, its sign aside, that the source gave.
     """
 
     output: str
     inputs: str
     count: int
     largest: float
-    span: float
+    peak: float
 
     @property
     def share(self) -> float:
-        """The largest difference as a share of the span."""
-        return self.largest / self.span if self.span else self.largest
+        """The largest difference as a share of the peak: what rounding is measured by."""
+        return self.largest / self.peak if self.peak else self.largest
 
 
 # --- inputs ---------------------------------------------------------------------------------
@@ -219,8 +219,8 @@ def _difference(
     largest = max(
         float(np.abs(ours - theirs).max()) for ours, theirs in zip(expected, found, strict=True)
     )
-    span = max(float(a.max()) for a in expected) - min(float(a.min()) for a in expected)
-    return Difference(name, inputs, len(found), largest, span)
+    peak = max(float(np.abs(array).max()) for array in expected)
+    return Difference(name, inputs, len(found), largest, peak)
 
 
 def _paired(expected: Sample, found: Sample, *, where: str) -> tuple[int, ...]:

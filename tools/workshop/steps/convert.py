@@ -108,7 +108,7 @@ def _configure_check(parser: argparse.ArgumentParser) -> None:
         "--tolerance",
         type=float,
         default=TOLERATED,
-        help="largest difference, as a share of an output's range (default: %(default)s)",
+        help="largest difference, as a share of an output's largest value (default: %(default)s)",
     )
 
 
@@ -305,6 +305,6 @@ def _lines(
         wrong = "  MORE THAN TOLERATED" if tolerance and item.share > tolerance else ""
         lines.append(
             f"  {item.output}, {item.count} {item.inputs}: largest difference "
-            f"{item.largest:.2g}, {item.share:.2g} of the range{wrong}"
+            f"{item.largest:.2g}, {item.share:.2g} of the largest value{wrong}"
         )
     return lines
