@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,11 @@ UNSUPPORTED = re.compile(r"(?:Custom|Flex) ops: ([\w, ]+)")
 
 def convert(job: Job) -> None:
     """Write the float TensorFlow Lite file."""
-    function, keeper = _function(job)
-    Path(job.out).write_bytes(_converted(tf.lite.TFLiteConverter, function, keeper))
+    Path(job.out).write_bytes(_converted(_frozen(*_function(job))))
 
 
 def quantise(job: Job) -> None:
     """Write the full-integer file, int8 in and out, its ranges from the samples."""
-    function, keeper = _function(job)
     samples = read_samples(Path(job.samples))
 
     def calibration() -> Iterator[list[Any]]:
@@ -48,7 +46,7 @@ def quantise(job: Job) -> None:
         converter.inference_input_type = tf.int8
         converter.inference_output_type = tf.int8
 
-    Path(job.out).write_bytes(_converted(tf.lite.TFLiteConverter, function, keeper, prepare))
+    Path(job.out).write_bytes(_converted(_frozen(*_function(job)), prepare))
 
 
 def run(job: Job) -> None:
@@ -57,7 +55,7 @@ def run(job: Job) -> None:
     found = []
     for sample in read_samples(Path(job.samples)):
         outputs = function(*(tf.constant(array) for array in sample))
-        found.append([output.numpy() for output in tf.nest.flatten(outputs)])
+        found.append([output.numpy() for output in outputs.values()])
     write_samples(Path(job.out), found)
 
 
@@ -68,7 +66,7 @@ def _function(job: Job) -> tuple[Any, Any]:
     """
     source = Path(job.source)
     try:
-        call, specs, keeper = _saved_model(source) if source.is_dir() else _keras_file(source)
+        call, specs, keeper = _saved_model(source if source.is_dir() else _exported(source))
     except Refused:
         raise
     # What a file of an older or newer Keras runs into is anything at all.
@@ -83,7 +81,19 @@ def _function(job: Job) -> tuple[Any, Any]:
         tf.TensorSpec(_fixed(spec, job.shape if len(specs) == 1 else ()), spec.dtype)
         for spec in specs
     ]
-    return tf.function(call).get_concrete_function(*fixed), keeper
+
+    def named(*arrays: Any) -> dict[str, Any]:
+        return {f"output_{i}": tensor for i, tensor in enumerate(tf.nest.flatten(call(*arrays)))}
+
+    return tf.function(named).get_concrete_function(*fixed), keeper
+
+
+def _frozen(function: Any, keeper: Any) -> str:
+    """Write a function of fixed shapes as a SavedModel in the current folder, and return that."""
+    module = tf.Module()
+    module.keeper = keeper
+    tf.saved_model.save(module, "frozen", signatures={SIGNATURE: function})
+    return "frozen"
 
 
 def _saved_model(folder: Path) -> tuple[Any, list[Any], Any]:
@@ -103,17 +113,17 @@ def _saved_model(folder: Path) -> tuple[Any, list[Any], Any]:
     return call, list(specs.values()), model
 
 
-def _keras_file(path: Path) -> tuple[Any, list[Any], Any]:
+def _exported(path: Path) -> Path:
+    """Write a Keras file as a SavedModel in the current folder and return that.
+
+    Keras knows how: a function that merely calls the network would lose its variables on the way.
+    """
     import keras
 
     # safe_mode, which is the default: a file must not bring code of its own.
     model = keras.models.load_model(path, compile=False)
-    specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
-
-    def call(*arrays: Any) -> Any:
-        return model(arrays[0] if len(arrays) == 1 else list(arrays), training=False)
-
-    return call, specs, model
+    model.export("exported", verbose=False)
+    return Path("exported")
 
 
 def _fixed(spec: Any, shape: Sequence[int]) -> list[int]:
@@ -126,8 +136,8 @@ def _fixed(spec: Any, shape: Sequence[int]) -> list[int]:
     return [int(side or 1) for side in sides]
 
 
-def _converted(kind: Any, function: Any, keeper: Any, prepare: Any = None) -> bytes:
-    converter = kind.from_concrete_functions([function], keeper)
+def _converted(folder: str, prepare: Callable[[Any], None] | None = None) -> bytes:
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
     if prepare:
         prepare(converter)
     try:
