@@ -389,6 +389,7 @@ def _details(pack: ModelPack) -> dict[str, Any]:
         "licence": pack.licence.model_dump(),
         "card": pack.card.model_dump(),
         "edgetpu": None if pack.edgetpu is None else pack.edgetpu.model_dump(),
+        "smaller": pack.smaller,
         "training": None if pack.training is None else pack.training.model_dump(mode="json"),
         "files": dict(pack.files),
     }
@@ -423,6 +424,7 @@ def _print_details(record: dict[str, Any]) -> None:
         "changed": record["card"]["derived"],
         **{f"on {name}": text for name, text in record["card"]["measured"].items()},
         "Edge TPU": (record["edgetpu"] or {}).get("file"),
+        "under load": record["smaller"],
         "trained on": ", ".join((record["training"] or {}).get("data", [])),
         "teacher": (record["training"] or {}).get("teacher"),
         "to repeat": (record["training"] or {}).get("repeat"),

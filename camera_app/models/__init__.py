@@ -22,6 +22,7 @@ from camera_app.models.known_answers import (
     KnownDetection,
     KnownOutput,
 )
+from camera_app.models.ladder import find_ladder
 from camera_app.models.onnx_file import NotOnnx, Scaling, scalings
 from camera_app.models.pack import (
     BlazefaceDecode,
@@ -86,6 +87,7 @@ __all__ = [
     "catalogue_folder",
     "catalogue_names",
     "fetch",
+    "find_ladder",
     "find_models",
     "find_pack",
     "is_in_catalogue",

@@ -382,6 +382,8 @@ class Manifest(Table):
         weights: The file for the CPU.
         edgetpu: Its twin for the Edge TPU: the same network, compiled. What `tensors` declares
             holds for both files; an input or output whose names are not known is left out.
+        smaller: Pack for the same classes that costs less and sees less, which may stand in under
+            load: the next rung of the ladder. Empty if there is none.
         known_answers: What the network must say, and where it stands.
         files: SHA-256 of every other file of the pack, by its path in the folder; the manifest,
             its signature and the weights are not among them.
@@ -391,6 +393,7 @@ class Manifest(Table):
     name: FileName
     task: Task
     labels: tuple[str, ...] | FileName = ()
+    smaller: FileName | Literal[""] = ""
     weights: Weights
     edgetpu: Weights | None = None
     input: InputGeometry
@@ -407,6 +410,12 @@ class Manifest(Table):
         expected = _TASK_OF_DECODE.get(type(self.decode))
         if expected is not None and self.task is not expected:
             raise ValueError(f"family {self.decode.family} is for task {expected.value!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _is_not_its_own_smaller(self) -> Manifest:
+        if self.smaller == self.name:
+            raise ValueError(f"smaller names the pack itself, {self.name!r}")
         return self
 
     @model_validator(mode="after")
@@ -435,22 +444,27 @@ _TASK_OF_DECODE: dict[type[Table], Task] = {
 class ModelPack:
     """One network, as its manifest describes it.
 
-        Attributes:
-            name: Of the pack.
-            folder: Where its manifest lies.
-            task: What the network is for.
-            weights: File name, hash, length and origin of the weights.
-            input: How a picture becomes the input tensor.
-            decode: The family and its parameters.
-            labels: Class names by index.
-            anchors: float32 (n, 4) as `centre y, centre x, height, width`, for families that keep
-                them in a file; else None.
-            tensors: The file's signature as declared; may be empty.
-            licence: Terms.
-            card: What a person should know.
-            edgetpu: As `weights`, of the twin for the Edge TPU; None if there is none.
-            training: How the weights came to be; None if that is not known.
-    XX        weights_path: The weights where the owner pointed at them; None: to be located.
+    Attributes:
+        name: Of the pack.
+        folder: Where its manifest lies.
+        task: What the network is for.
+        weights: File name, hash, length and origin of the weights.
+        input: How a picture becomes the input tensor.
+        decode: The family and its parameters.
+        labels: Class names by index.
+        anchors: float32 (n, 4) as `centre y, centre x, height, width`, for families that keep
+            them in a file; else None.
+        tensors: The file's signature as declared; may be empty.
+        licence: Terms.
+        card: What a person should know.
+        digest: SHA-256 of the manifest, and so of all the rest.
+        edgetpu: As `weights`, of the twin for the Edge TPU; None if there is none.
+        smaller: Name of the pack that may stand in for it under load; empty if there is none.
+        training: How the weights came to be; None if that is not known.
+        known_answers: What the network must say to known inputs; None: nobody wrote it down.
+        files: SHA-256 of every other file by its path in the folder.
+        signed_by: Name of the key that signed it.
+        weights_path: The weights where the owner pointed at them; None: to be located.
     """
 
     name: str
@@ -466,6 +480,7 @@ class ModelPack:
     card: Card
     digest: str
     edgetpu: Weights | None = None
+    smaller: str = ""
     training: Training | None = None
     known_answers: KnownAnswers | None = None
     files: Mapping[str, str] = field(default_factory=dict)
@@ -523,6 +538,7 @@ def read_pack(folder: Path, trusted: Iterable[str] = ()) -> ModelPack:
         licence=manifest.licence,
         card=manifest.card,
         edgetpu=manifest.edgetpu,
+        smaller=manifest.smaller,
         training=manifest.training,
         known_answers=_known_answers(side_files, manifest),
         files=manifest.files,

@@ -1,2 +1,2 @@
 ed25519:Itu77UqtjSNlrRCZ9f7fDgQ9is3BlvvGx9b+ygalBgg=
-d9H+oPG13ZGi2xAc+n+6l63/UjArAz7LHpBHCuWvgtRbtZHIQptm9v489LeqxbDFKqIwCo0yhQgnrdT7rsjZBw==
+ogWC6ebFauJ6MBwmg7PSqBAvBThC2yEPkbHwngcD+/PBZYkDzsLX5hrM/S573YrfK1qLParhWL/2N/ngc5yGCg==

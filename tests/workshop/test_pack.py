@@ -35,6 +35,7 @@ def text(tmp_path: Path, shared: Path) -> PackText:
         repeat="make it",
         files=(card,),
         pictures=(shared / "images/coco_val128/000000004134.jpg",),
+        smaller="person_small",
     )
 
 
@@ -57,6 +58,7 @@ def test_a_written_pack_is_signed_read_and_loaded(
     assert pack.card.measured == {"coco val": "AP50 0.5"}
     assert pack.training is not None
     assert (pack.training.data, pack.training.repeat) == (text.data, "make it")
+    assert pack.smaller == "person_small"
     assert pack.licence.file in pack.files
     assert {"CARD.md", "card.md", "known_answers.json", "known_input_1.png"} < set(pack.files)
     load_network(pack)

@@ -116,9 +116,9 @@ data_of() { # a recipe; prints its data sets, a line each
 print(*tomllib.load(open(sys.argv[1], "rb"))["data"], sep="\n")' "$1"
 }
 
-ship() { # pack, run that was trained, data set, teacher, what it finds, folders to measure on
-  local pack=$1 run=$RUNS/$1 trained=$2 data=$3 teacher=$4 summary=$5 line folder words=()
-  shift 5
+ship() { # pack, smaller one or "", run that was trained, data set, teacher, what it finds, folders
+  local pack=$1 run=$RUNS/$1 smaller=$2 trained=$3 data=$4 teacher=$5 summary=$6 line folder words=()
+  shift 6
   quantize "$pack" "$data"
   step lint "$run/int8.tflite"
   for folder in "$@"; do
@@ -131,7 +131,7 @@ ship() { # pack, run that was trained, data set, teacher, what it finds, folders
   while read -r line; do words+=(--data "$line"); done < <(data_of "$RECIPES/$pack.toml")
   step pack --run "$run" --name "$pack" --out "$PACKS/$pack" --card "$run/CARD.md" \
     --summary "$summary" --source "trained by the project, see the card" --teacher "$teacher" \
-    --repeat "make models DATA=… PEOPLE=… FACES=…" "${words[@]}"
+    --smaller "$smaller" --repeat "make models DATA=… PEOPLE=… FACES=…" "${words[@]}"
 }
 
 prepare person people
@@ -139,8 +139,8 @@ prepare face faces
 START=$(weights_of $PERSON_TEACHER)
 ladder
 table
-ship person_large large people $PERSON_TEACHER \
+ship person_large person_small large people $PERSON_TEACHER \
   "People, at 352 pixels: the best of the ladder." "$PEOPLE"
-ship person_small large people $PERSON_TEACHER \
+ship person_small "" large people $PERSON_TEACHER \
   "People, at 224 pixels: quick, for small processors and many cameras." "$PEOPLE"
-ship face faces faces $FACE_TEACHER "Faces, as boxes without landmarks." "$FACES"
+ship face "" faces faces $FACE_TEACHER "Faces, as boxes without landmarks." "$FACES"

@@ -53,6 +53,7 @@ class PackText:
         revision: Commit of the tools that made them.
         files: Further files, such as the card's plots; they keep their names.
         pictures: That become known inputs.
+        smaller: Pack that may stand in for it under load; empty if there is none.
     """
 
     name: str
@@ -69,6 +70,7 @@ class PackText:
     revision: str = ""
     files: Sequence[Path] = ()
     pictures: Sequence[Path] = ()
+    smaller: str = ""
 
 
 def write_pack(folder: Path, pack: ModelPack, text: PackText) -> KnownAnswers:
@@ -183,6 +185,7 @@ def manifest_text(
         "name": text.name,
         "task": pack.task.value,
         "labels": LABELS_FILE if in_file else list(pack.labels),
+        **({"smaller": text.smaller} if text.smaller else {}),
     }
     weights = pack.weights
     tables: dict[str, Mapping[str, Any]] = {

@@ -33,6 +33,9 @@ def configure(subparsers: Any) -> None:
     _many(parser, "--file", "FILE", "goes along, such as a plot of the card")
     _many(parser, "--picture", "FILE", "a known input besides those that are made")
     parser.add_argument("--teacher", default="", metavar="PACK", help="it was distilled from")
+    parser.add_argument(
+        "--smaller", default="", metavar="PACK", help="may stand in for it under load"
+    )
     parser.add_argument("--repeat", default="", metavar="COMMAND", help="makes the weights again")
     parser.add_argument(
         "--key",
@@ -92,6 +95,7 @@ def _text(arguments: argparse.Namespace) -> PackText:
         revision=revision(),
         files=[Path(name) for name in arguments.file],
         pictures=[Path(name) for name in arguments.picture],
+        smaller=arguments.smaller,
     )
 
 
