@@ -81,6 +81,13 @@ class LatestBox(Generic[T]):
                 raise Closed
             return value
 
+    def discard(self) -> int:
+        """Throw away an unread value; return how many there were, 0 or 1."""
+        with self._changed:
+            count = int(self._value is not None)
+            self._value = None
+            return count
+
     def close(self) -> None:
         """Wake whoever waits; a value still inside can be taken."""
         with self._changed:

@@ -350,14 +350,23 @@ class EventChange:
 
 @dataclass(frozen=True, slots=True)
 class FrameCounts:
-    """The conservation law of one camera: captured = looked_at + everything shed, always.
+    """The conservation law of one camera, at every moment:
+
+    captured = looked_at + everything shed + under_way.
 
     Attributes:
         captured: Frames that the source delivered.
         looked_at: Frames that a network has seen, at least a region of each.
         shed: Frames that nothing looked at, by reason.
+        under_way: Frames that are being looked at just now; live at most one.
     """
 
     captured: int = 0
     looked_at: int = 0
     shed: dict[str, int] = field(default_factory=dict)
+    under_way: int = 0
+
+    @property
+    def is_conserved(self) -> bool:
+        """Whether the law holds."""
+        return self.captured == self.looked_at + sum(self.shed.values()) + self.under_way

@@ -353,3 +353,10 @@ def test_a_thread_that_stays_is_an_error_with_its_name(
     assert [record.getMessage() for record in caplog.records] == [
         "thread camera-app-stubborn did not end within 0 s"
     ]
+
+
+def test_an_unread_value_can_be_thrown_away_once() -> None:
+    box: LatestBox[int] = LatestBox()
+    assert box.discard() == 0
+    box.put(1)
+    assert (box.discard(), box.discard(), box.replaced) == (1, 0, 0)

@@ -28,6 +28,7 @@ class ShedReason(StrEnum):
     BUSY = "busy"  # a newer frame came before there was time for this one
     FAILED = "failed"  # the network could not answer
     PAUSED = "paused"  # the owner switched detection off
+    STOPPED = "stopped"  # the camera was being switched off
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ the regions looked at, and hands what was found to `conclude`, in the order of t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from camera_app.capture import Motion, MotionGate
 from camera_app.config import CameraSettings
 from camera_app.events import LifeCycle, NewId
 from camera_app.pipeline.looking import Looker, LookPlan, ShedReason
 from camera_app.pipeline.merging import Look, merge_regions, without_cut
+from camera_app.pipeline.tally import FrameTally
 from camera_app.tracking import Tracker
 from camera_app.values import (
     Detection,
@@ -25,14 +26,6 @@ from camera_app.values import (
     Size,
     Track,
 )
-
-
-@dataclass(slots=True)
-class _Tally:
-    """Frames by fate; together they are the conservation law of this camera."""
-
-    looked_at: int
-    shed: dict[str, int]
 
 
 class CameraWatch:
@@ -67,7 +60,7 @@ class CameraWatch:
         self._size: Size | None = None
         self._life_cycle = LifeCycle(name, settings.events, settings.zones, new_id)
         self._tracks: tuple[Track, ...] = ()
-        self._tally = _Tally(0, {})
+        self._tally = FrameTally()
 
     @property
     def tracks(self) -> tuple[Track, ...]:
@@ -84,24 +77,33 @@ class CameraWatch:
         """The events that have started and not ended."""
         return self._life_cycle.open_events
 
-    def counts(self, captured: int) -> FrameCounts:
-        """Return the frames by fate, of so many that were captured."""
-        return FrameCounts(captured, self._tally.looked_at, dict(self._tally.shed))
+    @property
+    def counts(self) -> FrameCounts:
+        """The frames so far, by fate; from any thread."""
+        return self._tally.counts
 
     def plan(self, frame: Frame) -> LookPlan:
-        """Decide where to look in a frame; one that is not looked at is counted here."""
+        """Decide where to look in a frame.
+
+        One that needs no look is shed here. One that does is under way until it is given to
+        `conclude` or `give_up`.
+        """
+        self._tally.begin()
         motion: Motion | None = None
         if self._gate is not None:
             motion = self._gate.look(frame.picture.luma, frame.captured_ns)
         plan = self._looker.plan(frame.captured_ns, frame.size, motion, self._tracks)
         if plan.shed is not None:
-            self.shed(plan.shed)
+            self._tally.shed(plan.shed)
         return plan
 
-    def shed(self, reason: ShedReason, frames: int = 1) -> None:
-        """Count frames that nothing looked at."""
-        if frames:
-            self._tally.shed[reason] = self._tally.shed.get(reason, 0) + frames
+    def give_up(self, reason: ShedReason) -> None:
+        """Shed the frame that is under way: nothing could look at it."""
+        self._tally.shed(reason)
+
+    def pass_over(self, reason: ShedReason, frames: int) -> None:
+        """Count frames that came and were never planned."""
+        self._tally.pass_over(reason, frames)
 
     def conclude(self, frame: Frame, looks: Sequence[Look], wall_ns: int) -> list[EventChange]:
         """Take what was found in a frame; return the event changes it brings.
@@ -111,7 +113,7 @@ class CameraWatch:
             looks: Each region with its detections.
             wall_ns: Wall time of the frame's capture.
         """
-        self._tally.looked_at += 1
+        self._tally.look()
         changes = self._begin_anew_if_resized(frame, wall_ns)
         whole = [without_cut(frame.size, look) for look in looks]
         has_cut = any(len(kept) < len(look[1]) for kept, look in zip(whole, looks, strict=True))

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as LookTimeoutError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from camera_app.clock import Clock, nanoseconds
@@ -110,8 +110,8 @@ class CameraWorker(Worker):
 
     @property
     def stats(self) -> CameraStats:
-        """What has been done so far."""
-        return self._stats
+        """What has been done so far; the frames are counted up to this moment."""
+        return replace(self._stats, counts=self._watch.counts)
 
     def wake(self) -> None:
         """End the wait for a frame."""
@@ -126,20 +126,30 @@ class CameraWorker(Worker):
         else:
             self._taken += 1
             self._last_frame_ns = frame.captured_ns
-            self._follow(frame)
+            self._see_through(frame)
         if frame is None or self._taken % FRAMES_A_REPORT == 0:
             self._stats = self._current_stats()
 
     def closed(self) -> None:
         """End what is open: nobody watches from here on."""
+        self._count_replaced()
+        self._watch.pass_over(ShedReason.STOPPED, self._frames.discard())
         now_ns = self._clock.monotonic_ns()
         self._tell(None, self._watch.finish(now_ns, self._clock.wall_ns(), "stopped"))
         self._stats = self._current_stats()
 
     def _count_replaced(self) -> None:
         replaced = self._frames.replaced
-        self._watch.shed(ShedReason.BUSY, replaced - self._replaced)
+        self._watch.pass_over(ShedReason.BUSY, replaced - self._replaced)
         self._replaced = replaced
+
+    def _see_through(self, frame: Frame) -> None:
+        """Follow one frame to its fate; a bug on the way must not leave it without one."""
+        try:
+            self._follow(frame)
+        finally:
+            if self._watch.counts.under_way:
+                self._watch.give_up(ShedReason.FAILED)
 
     def _follow(self, frame: Frame) -> None:
         plan = self._watch.plan(frame)
@@ -147,7 +157,7 @@ class CameraWorker(Worker):
             return
         looks = self._look(frame, plan)
         if looks is None:
-            self._watch.shed(ShedReason.FAILED)
+            self._watch.give_up(ShedReason.FAILED)
             return
         changes = self._watch.conclude(frame, looks, self._wall_of(frame.captured_ns))
         self._tell(frame, changes)
@@ -198,7 +208,7 @@ class CameraWorker(Worker):
     def _current_stats(self) -> CameraStats:
         ordered = sorted(self._latencies_ms)
         return CameraStats(
-            counts=self._watch.counts(self._taken + self._replaced),
+            counts=self._watch.counts,
             open_events=len(self._watch.open_events),
             looked_at_fps=self._looked_at_fps(),
             latency_p50_ms=_percentile(ordered, 0.50),

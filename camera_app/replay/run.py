@@ -257,14 +257,12 @@ class _ClipReplay:
         self._outputs = outputs
         request = replay.request
         self._asking = Asking(request.models.names, request.settings.tracking.min_score)
-        self._captured = 0
         self._last_ns = 0
 
     def run(self, reader: ClipReader) -> None:
         """Plan each frame as it comes, conclude it `LAG_FRAMES` later, end what is open."""
         under_way: deque[_UnderWay] = deque()
         for frame in reader.frames():
-            self._captured += 1
             under_way.append(self._look(frame))
             if len(under_way) > LAG_FRAMES:
                 self._conclude(under_way.popleft())
@@ -274,7 +272,7 @@ class _ClipReplay:
         self._outputs.clip_done(endings)
         self._tell(endings)
         totals = self._replay.totals
-        totals.counts.append(self._watch.counts(self._captured))
+        totals.counts.append(self._watch.counts)
         totals.clip_ns += self._last_ns
 
     def _look(self, frame: Frame) -> _UnderWay:

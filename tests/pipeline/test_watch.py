@@ -7,7 +7,7 @@ import numpy as np
 from camera_app.clock import nanoseconds
 from camera_app.config import CameraSettings, EventSettings, MotionSettings
 from camera_app.pipeline import CameraWatch, ShedReason
-from camera_app.values import Box, Detection, EventChange, Frame, Region, Size, Yuv420
+from camera_app.values import Box, Detection, EventChange, Frame, FrameCounts, Region, Size, Yuv420
 
 VGA = Size(640, 480)
 BOX = Box(100, 100, 160, 220)
@@ -41,8 +41,8 @@ def test_a_frame_without_motion_is_shed_and_counted() -> None:
     one.conclude(frame(0), [(Region(0, 0, 640, 480), [])], 0)
     shed = [one.plan(frame(number)).shed for number in range(1, 11)]
     assert shed == [ShedReason.STILL] * 10
-    counts = one.counts(11)
-    assert counts.captured == counts.looked_at + sum(counts.shed.values())
+    assert one.counts == FrameCounts(captured=11, looked_at=1, shed={"still": 10})
+    assert one.counts.is_conserved
 
 
 def test_a_change_of_size_ends_what_is_open_and_goes_on_with_new_numbers() -> None:
@@ -62,6 +62,7 @@ def test_classes_that_nobody_asked_for_are_not_followed() -> None:
     one = watch()
     shot = frame(0)
     found = [Detection(BOX, "person", 0.9), Detection(Box(300, 50, 400, 90), "car", 0.9)]
+    one.plan(shot)
     one.conclude(shot, [(Region.whole(VGA), found)], 0)
     assert [track.label for track in one.tracks] == ["person"]
 
@@ -75,6 +76,7 @@ def test_a_person_who_is_lost_does_not_go_on_as_the_face_in_their_place() -> Non
     for number in range(8):
         found = Detection(BOX, "person" if number < 5 else "face", 0.9)
         shot = frame(number)
+        one.plan(shot)
         one.conclude(shot, [(Region.whole(VGA), [found])], shot.captured_ns)
     assert [(track.label, track.hits) for track in one.tracks] == [("person", 5), ("face", 3)]
     assert one.observation is not None
