@@ -20,6 +20,8 @@ from tools.workshop.prune import ROUND_TO, Pruned, name_in_plan, prune
 
 pytestmark = pytest.mark.workshop
 
+NOTHING_SPARED = 0
+
 
 @pytest.fixture(scope="module")
 def wide() -> Detector:
@@ -30,7 +32,7 @@ def wide() -> Detector:
 
 @pytest.fixture(scope="module")
 def half(wide: Detector) -> Pruned:
-    return prune(wide, 0.5)
+    return prune(wide, 0.5, NOTHING_SPARED)
 
 
 def test_channels_go_everywhere_but_where_it_speaks(wide: Detector, half: Pruned) -> None:
@@ -54,7 +56,7 @@ def test_what_is_counted_is_what_is_there(wide: Detector, half: Pruned) -> None:
 
 def test_the_network_that_was_pruned_stays_as_it_was(wide: Detector) -> None:
     before = said(wide, pictures())
-    prune(wide, 0.5)
+    prune(wide, 0.5, NOTHING_SPARED)
     assert torch.equal(said(wide, pictures()), before)
 
 
@@ -69,7 +71,7 @@ def test_rebuilt_from_its_plan_it_says_what_the_pruned_modules_say(
         return whole(detector, network)
 
     monkeypatch.setattr(pruning, "_rebuilt", rebuilt)
-    smaller = prune(wide, 0.5).detector
+    smaller = prune(wide, 0.5, NOTHING_SPARED).detector
     assert furthest(said(smaller, pictures()), said(modules[0], pictures())) < 1e-5
 
 
@@ -85,7 +87,7 @@ def test_channels_that_weigh_nothing_go_first_and_are_not_missed(wide: Detector)
             behind.depthwise[0].weight[channel] = behind.depthwise[1].weight[channel] = 0
             behind.depthwise[1].bias[channel] = behind.depthwise[1].running_mean[channel] = 0
             behind.conv.weight[:, channel] = 0
-    ranked = prune(quiet, 0.5).detector
+    ranked = prune(quiet, 0.5, NOTHING_SPARED).detector
     kept = ranked.head3.what0.conv.weight
     assert kept.shape[0] == 8
     assert (kept.abs().sum(dim=(1, 2, 3)) > 0).all()
@@ -95,28 +97,35 @@ def test_a_pruned_network_is_saved_loaded_and_pruned_again(half: Pruned, tmp_pat
     save(tmp_path, half.detector)
     back = load_run(tmp_path)
     assert torch.equal(said(back, pictures()), said(half.detector, pictures()))
-    assert prune(back, 0.5).parameters[1] < half.parameters[1]
+    assert prune(back, 0.5, NOTHING_SPARED).parameters[1] < half.parameters[1]
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.3, 1.5, float("nan")])
 def test_a_share_that_is_none_is_refused(wide: Detector, share: float) -> None:
     with pytest.raises(WorkshopError, match=f"cannot take away {share} of the channels"):
-        prune(wide, share)
+        prune(wide, share, NOTHING_SPARED)
 
 
 @pytest.mark.parametrize("share", [0.51, 0.9, 0.999])
 def test_a_share_that_leaves_a_layer_with_nothing_is_refused(wide: Detector, share: float) -> None:
     """The library under it passed such layers over: the more was asked for, the less went."""
     with pytest.raises(WorkshopError, match=r"16 channels.* Give at most 0\.50"):
-        prune(wide, share)
+        prune(wide, share, NOTHING_SPARED)
 
 
 def test_layers_of_eight_channels_stay_whole() -> None:
     narrow = tiny()
-    after = prune(narrow, 0.5).detector.plan.widths
+    after = prune(narrow, 0.5, NOTHING_SPARED).detector.plan.widths
     eights = [name for name, width in narrow.plan.widths.items() if width == ROUND_TO]
     assert eights
     assert all(after[name] == ROUND_TO for name in eights)
+
+
+def test_narrow_layers_are_spared_and_wide_ones_pay(wide: Detector) -> None:
+    before, after = wide.plan.widths, prune(wide, 0.5, 32).detector.plan.widths
+    assert {name for name in before if after[name] < before[name]} == {
+        name for name, width in before.items() if width > 32
+    }
 
 
 @pytest.mark.parametrize(

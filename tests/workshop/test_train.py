@@ -12,6 +12,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -25,15 +26,16 @@ from tests.workshop.tiny_networks import (
     tiny,
     tiny_plan,
 )
-from tests.workshop.training_pictures import SIDE, painted_set
+from tests.workshop.training_pictures import PLACES, SIDE, painted_set
 from tools.workshop import network, runs
 from tools.workshop import train as trainer
-from tools.workshop.augment import Augmentation
+from tools.workshop.augment import Augmentation, read_picture
 from tools.workshop.dataset import DataSet
 from tools.workshop.errors import WorkshopError
 from tools.workshop.feed import Batch
 from tools.workshop.imitation import Teacher
-from tools.workshop.network import Detector
+from tools.workshop.losses import cells_of, corners_of, overlap
+from tools.workshop.network import STRIDES, Detector, load_run
 from tools.workshop.train import CHECKPOINT, HISTORY, Schedule, Training, few_pictures, rate_at
 
 pytestmark = pytest.mark.workshop
@@ -75,6 +77,25 @@ def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # --- learning ----------------------------------------------------------------------------------
+
+
+def test_it_learns_four_pictures_by_heart(tmp_path: Path) -> None:
+    data = painted_set(tmp_path, 4)
+    many = dataclasses.replace(data, images=data.images * 70)
+    trained(many, tmp_path / "run", short(epochs=2, rate=1e-2, warm_up_steps=5, memory=0.8))
+    seen = np.stack([read_picture(str(image.path)) for image in data.images])
+    with torch.no_grad():
+        boxes, logits = load_run(tmp_path / "run")(
+            torch.from_numpy(seen).permute(0, 3, 1, 2).float()
+        )
+    scores = torch.sigmoid(logits[..., 0]) * torch.sigmoid(logits[..., 1])
+    best = scores.argmax(dim=1)
+    corners = corners_of(boxes, cells_of(SIDE, SIDE, STRIDES))
+    for row, place in enumerate(PLACES):
+        assert scores[row, best[row]].item() > 0.3, row
+        assert overlap(corners[row, best[row]], torch.tensor(place).float()).item() > 0.5, row
+    losses = [record["objectness"] for record in history(tmp_path / "run")]
+    assert losses[-1] < 0.7 * losses[0]
 
 
 def test_a_pupil_comes_nearer_to_its_teacher(tmp_path: Path) -> None:

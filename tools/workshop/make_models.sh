@@ -95,16 +95,15 @@ ladder() { # the same weights serve at two sizes; faces start from people
   QUICK= train faces face --start "$RUNS/faces" --size 224 --epochs 0
 }
 
-table() { # does each method earn its place? The same data and schedule for all
-  local schedule=(--size 192 --epochs 2 --batches 100) run
-  train people table/plain --start "$START" "${schedule[@]}"
-  distill people table/distilled --start "$START" --teacher $PERSON_TEACHER --features 10 \
+table() { # does each method earn its place? The same start, data and schedule for all
+  local schedule=(--size 192 --epochs 2 --rate 5e-4) run
+  prune distilled table/cut
+  train people table/plain --start "$RUNS/distilled" "${schedule[@]}"
+  distill people table/distilled --start "$RUNS/distilled" --teacher $PERSON_TEACHER \
+    --features 10 "${schedule[@]}"
+  train people table/pruned --start "$RUNS/table/cut" "${schedule[@]}"
+  distill people table/pruned_distilled --start "$RUNS/table/cut" --teacher $PERSON_TEACHER \
     "${schedule[@]}"
-  prune table/plain table/plain_cut
-  train people table/pruned --start "$RUNS/table/plain_cut" "${schedule[@]}"
-  prune table/distilled table/distilled_cut
-  distill people table/pruned_distilled --start "$RUNS/table/distilled_cut" \
-    --teacher $PERSON_TEACHER "${schedule[@]}"
   for run in plain distilled pruned pruned_distilled; do quantize table/$run people; done
   [ -e "$RUNS/table/comparison.json" ] ||
     step compare "$RUNS"/table/{plain,distilled,pruned,pruned_distilled} --images "$PEOPLE" \

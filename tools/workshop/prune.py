@@ -21,6 +21,9 @@ from tools.workshop.network import ConvUnit, Detector
 
 # Kernels work on eight channels at a time: nine cost as much as sixteen.
 ROUND_TO = 8
+# Layers this narrow stay whole: the first ones see every edge, and have nothing to spare. Halving
+# a stem of sixteen cost more than all other layers together.
+SPARED_WIDTH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +41,15 @@ class Pruned:
     multiplications: tuple[int, int]
 
 
-def prune(detector: Detector, share: float) -> Pruned:
-    """Take away a share of the channels of every group of layers.
+def prune(detector: Detector, share: float, spared_width: int = SPARED_WIDTH) -> Pruned:
+    """Take away a share of the channels of every group of layers that is wide enough.
 
-    What is left of a layer is rounded down to whole eights; a layer of eight or fewer stays whole.
+    What is left of a layer is rounded down to whole eights.
 
     Args:
         detector: Left as it is.
         share: Of the channels, 0.0 to 1.0; the outputs keep all of theirs.
+        spared_width: Layers of so many channels or fewer stay whole; those of eight always do.
 
     Raises:
         WorkshopError: The share is none, or a layer would be left with no channels.
@@ -56,7 +60,8 @@ def prune(detector: Detector, share: float) -> Pruned:
             where="--share",
             remedy="Give a share between 0 and 1, such as 0.4",
         )
-    _refuse_to_empty(detector.plan.widths, share)
+    spared_width = max(spared_width, ROUND_TO)
+    _refuse_to_empty(detector.plan.widths, share, spared_width)
     network = copy.deepcopy(detector).eval().to(memory_format=torch.contiguous_format)
     picture = torch.zeros(1, 3, detector.plan.height, detector.plan.width)
     before = torch_pruning.utils.count_ops_and_params(network, picture)
@@ -66,7 +71,7 @@ def prune(detector: Detector, share: float) -> Pruned:
         importance=torch_pruning.importance.GroupMagnitudeImportance(p=2),
         pruning_ratio=share,
         round_to=ROUND_TO,
-        ignored_layers=[m for n, m in network.named_modules() if ".to_" in n],
+        ignored_layers=_kept_whole(network, spared_width),
     ).step()
     after = torch_pruning.utils.count_ops_and_params(network, picture)
     return Pruned(
@@ -76,12 +81,23 @@ def prune(detector: Detector, share: float) -> Pruned:
     )
 
 
-def _refuse_to_empty(widths: Mapping[str, int], share: float) -> None:
+def _kept_whole(network: Detector, spared_width: int) -> list[nn.Module]:
+    """Return the layers that lose no output: those that speak, and the narrow ones."""
+    speaking = [module for name, module in network.named_modules() if ".to_" in name]
+    narrow = [
+        module.conv
+        for module in network.modules()
+        if isinstance(module, ConvUnit) and module.conv.out_channels <= spared_width
+    ]
+    return [*speaking, *narrow]
+
+
+def _refuse_to_empty(widths: Mapping[str, int], share: float, spared_width: int) -> None:
     """Refuse a share that leaves a layer with nothing; torch-pruning would leave it whole."""
     emptied = [
         (width, name)
         for name, width in widths.items()
-        if width > ROUND_TO > int(width * (1 - share))
+        if width > spared_width and int(width * (1 - share)) < ROUND_TO
     ]
     if emptied:
         width, name = min(emptied)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tools.workshop.evaluate import (
 )
 from tools.workshop.report import write_report
 from tools.workshop.runs import RunFolder, write_text
+from tools.workshop.witness import Witnessed, witnessed
 
 FIGURES_FILE = "figures.json"
 DEFAULT_EXAMPLES = 12
@@ -85,6 +87,11 @@ def configure(subparsers: Any) -> None:
         help="marks the face in clips without annotations (default: %(default)s)",
     )
     parser.add_argument(
+        "--witness",
+        metavar="PACK",
+        help="another detector: how many of the wrong boxes does it see as well?",
+    )
+    parser.add_argument(
         "--out", metavar="DIR", type=Path, help=f"write report.html and {FIGURES_FILE} there"
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there")
@@ -126,6 +133,8 @@ def run(arguments: argparse.Namespace) -> int:
         only=arguments.classes,
     )
     _print_table(comparison)
+    if arguments.witness:
+        _print_witnessed(witnessed(comparison, load_model(arguments.witness)))
     _write(arguments, comparison)
     _record(arguments, comparison, networks[len(arguments.models) :])
     return 0
@@ -192,6 +201,11 @@ def _print_faces(one: Evaluation) -> None:
         f"{faces.mean_iou:.3f}; at score {faces.best_score:.3f}: {faces.best_found} of "
         f"{faces.faces}, {faces.best_others} other boxes"
     )
+
+
+def _print_witnessed(said: Sequence[Witnessed]) -> None:
+    for one in said:
+        print(f"{one.model}: {one.witness} sees {one.seen_too} of its {one.wrong} wrong boxes too")
 
 
 def _write(arguments: argparse.Namespace, comparison: Comparison) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from tools.workshop.errors import WorkshopError
 from tools.workshop.libraries import require
 from tools.workshop.runs import RunFolder
+from tools.workshop.steps.train import natural
 
 DESCRIPTION = """Take channels away from a trained network. What is left sees badly until it is
 trained on, with `train` or `distill` and --start."""
@@ -21,6 +22,13 @@ def configure(subparsers: Any) -> None:
     parser.add_argument("--run", dest="run_folder", type=Path, required=True, metavar="DIR")
     parser.add_argument(
         "--share", type=float, default=0.4, help="of the channels, 0 to 1 (default: 0.4)"
+    )
+    parser.add_argument(
+        "--spare",
+        type=natural,
+        default=32,
+        metavar="CHANNELS",
+        help="layers of so many channels or fewer stay whole (default: 32)",
     )
     parser.set_defaults(run=run)
 
@@ -37,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
             where=f"--run {arguments.run_folder}",
             remedy="Choose another folder",
         )
-    pruned = prune(network.load_run(arguments.source), arguments.share)
+    pruned = prune(network.load_run(arguments.source), arguments.share, arguments.spare)
     network.save(arguments.run_folder, pruned.detector)
     figures = {"parameters": pruned.parameters, "multiplications": pruned.multiplications}
     for name, (before, after) in figures.items():
