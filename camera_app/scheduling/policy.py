@@ -1,0 +1,308 @@
+"""What runs where, when, and what is not done at all. Pure: no thread, clock, sleep or device.
+
+    waiting requests, devices, pressure ──decide──> assignments, sheds, rung, when to ask again
+    answers and failures ──finished, failed──> what is known of service times
+
+In one decision:
+
+1. What can no longer be answered, or was replaced by a newer frame, is shed.
+2. What a stick is late with is given to another device too, before anything new: a hedge.
+3. What is left is put in order: frames that a camera is promised first, then fair shares by weight,
+   then deadlines, and within a frame what is worth most.
+4. Each free device takes the first request that the others would not answer sooner (`fleet.py`).
+5. If more still waits than can be answered soon, what is worth least is shed, yet nothing that a
+   camera is promised.
+
+The executor owns it, under its lock, and calls `decide` whenever something came, was answered or
+failed, when `wake_ns` has come, and once a second besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf
+
+from camera_app.scheduling.fleet import Fleet, Placing, Seat, cpu_seats, seat_of
+from camera_app.scheduling.load import (
+    Assignment,
+    CameraShare,
+    Decision,
+    DeviceKind,
+    DeviceState,
+    Ladder,
+    Pressure,
+    Reason,
+    Request,
+    Shed,
+    ShedCause,
+)
+from camera_app.scheduling.rungs import RequestRates, Rungs
+from camera_app.scheduling.service_times import NS_PER_MS, ServiceTimes
+from camera_app.scheduling.shares import FairShares
+from camera_app.scheduling.under_way import Running, UnderWay, limit_ns, no_later_than
+
+# What would wait longer than this behind others is better asked anew with the newest frame. It
+# bounds how old an answer is under any load.
+BACKLOG_AT_MOST_NS = 250 * NS_PER_MS
+
+# A rung is thought about this often, not with each of hundreds of requests a second.
+RUNG_EVERY_NS = 100 * NS_PER_MS
+
+
+class Policy:
+    """Decides for all cameras and devices.
+
+    Args:
+        ladders: The packs that can stand in for each model, by model.
+        shares: What each camera may take; who is not in it gets an ordinary share.
+    """
+
+    def __init__(self, ladders: Mapping[str, Ladder], shares: Mapping[str, CameraShare]) -> None:
+        self._ladders = dict(ladders)
+        self._shares = FairShares(shares)
+        self._times = ServiceTimes()
+        self._under_way = UnderWay()
+        self._rates = RequestRates()
+        self._rungs = Rungs(max(len(ladder.variants) for ladder in ladders.values()) - 1)
+        self._rung_at_ns: int | None = None
+
+    def decide(
+        self,
+        now_ns: int,
+        waiting: Sequence[Request],
+        devices: Sequence[DeviceState],
+        pressure: Pressure,
+    ) -> Decision:
+        """Decide what is to be done now.
+
+        Args:
+            now_ns: Now, monotonic.
+            waiting: Requests that no device has and nobody gave up.
+            devices: Every device there is, the broken ones too.
+            pressure: What the machine suffers from.
+        """
+        usable = [device for device in devices if device.is_usable]
+        overdue = self._newly_late(now_ns)
+        fleet = Fleet(now_ns, self._seats(now_ns, usable, pressure), self._times, self._ladders)
+        self._rates.note(now_ns, waiting)
+        fleet.rung = self._choose_rung(now_ns, fleet, pressure)
+        kept, sheds = self._without_hopeless(now_ns, waiting, usable)
+        order = self._in_order(kept)
+        assignments = self._hedge(now_ns, fleet)
+        assignments += self._begin(now_ns, fleet, order)
+        assignments += self._hedge(now_ns, fleet)
+        overload = self._overload(fleet, order)
+        given_up = {shed.request.number for shed in overload}
+        return Decision(
+            assignments=tuple(assignments),
+            sheds=(*sheds, *overload),
+            rung=fleet.rung,
+            reasons=self._rungs.reasons + _lost(devices),
+            overdue=overdue,
+            wake_ns=self._wake_ns(now_ns, [r for r in order if r.number not in given_up]),
+        )
+
+    def finished(self, now_ns: int, device: str, kind: DeviceKind, number: int) -> bool:
+        """Take note that a device answered.
+
+        Returns:
+            Whether it is the first answer to the request: the one that counts.
+
+        Raises:
+            KeyError: The device was not given that request, or has answered it.
+        """
+        running, took_ns, is_first = self._under_way.answer(now_ns, device, kind, number)
+        self._times.learn(device, running.assignment.pack, took_ns, is_switch=running.is_switch)
+        return is_first
+
+    def failed(self, device: str, number: int) -> bool:
+        """Take note that a device will not answer: it failed, died, or was killed.
+
+        Returns:
+            Whether the request is to wait again, with this device in `avoid`; else it has been
+            answered, or another device has it.
+
+        Raises:
+            KeyError: The device was not given that request, or has answered it.
+        """
+        return self._under_way.fail(device, number)
+
+    def service_times_ns(self) -> dict[tuple[str, str], float]:
+        """Return the mean by device and pack of what has been measured."""
+        return self._times.known()
+
+    def _seats(self, now_ns: int, usable: Iterable[DeviceState], pressure: Pressure) -> list[Seat]:
+        return [
+            seat_of(
+                device,
+                self._under_way,
+                now_ns,
+                cpu_seats(device.places, pressure, is_pressed=self._rungs.is_pressed),
+            )
+            for device in usable
+            if not self._under_way.is_stalled(device.name, now_ns)
+        ]
+
+    def _choose_rung(self, now_ns: int, fleet: Fleet, pressure: Pressure) -> int:
+        if self._rung_at_ns is None or now_ns - self._rung_at_ns >= RUNG_EVERY_NS:
+            self._rung_at_ns = now_ns
+            per_s = self._rates.per_s()
+            self._rungs.update(now_ns, lambda rung: fleet.load_at(rung, per_s), pressure)
+        return self._rungs.rung
+
+    def _newly_late(self, now_ns: int) -> tuple[str, ...]:
+        late = [one for one in self._under_way.all() if now_ns >= one.late_ns and not one.was_told]
+        for running in late:
+            running.was_told = True
+        return tuple(dict.fromkeys(running.assignment.device for running in late))
+
+    def _without_hopeless(
+        self, now_ns: int, waiting: Sequence[Request], usable: Sequence[DeviceState]
+    ) -> tuple[list[Request], list[Shed]]:
+        newest_ns: dict[str, int] = {}
+        for request in waiting:
+            newest_ns[request.camera] = max(newest_ns.get(request.camera, 0), request.captured_ns)
+        kept, sheds = [], []
+        for request in waiting:
+            cause = self._hopeless(now_ns, request, usable, newest_ns[request.camera])
+            if cause is None:
+                kept.append(request)
+            else:
+                sheds.append(Shed(request, cause))
+        return _with_siblings(kept, sheds) if sheds else (kept, sheds)
+
+    def _hopeless(
+        self, now_ns: int, request: Request, usable: Sequence[DeviceState], newest_ns: int
+    ) -> ShedCause | None:
+        if now_ns >= request.deadline_ns:
+            return ShedCause.LATE
+        if request.captured_ns < newest_ns and not self._shares.has_begun_frame(request):
+            return ShedCause.REPLACED
+        ladder = self._ladders[request.model]
+        if not any(
+            device.name not in request.avoid and ladder.pack_for(device.kind, self._rungs.rung)
+            for device in usable
+        ):
+            return ShedCause.NO_DEVICE
+        return None
+
+    def _in_order(self, requests: Sequence[Request]) -> list[Request]:
+        self._shares.note_waiting({request.camera for request in requests})
+        return sorted(requests, key=self._place_in_line)
+
+    def _place_in_line(self, request: Request) -> tuple[bool, float, int, str, int, int]:
+        is_due, turn = self._shares.standing(request)
+        return (
+            not is_due,
+            turn,
+            request.deadline_ns,
+            request.camera,
+            -request.worth,
+            request.number,
+        )
+
+    def _begin(self, now_ns: int, fleet: Fleet, order: list[Request]) -> list[Assignment]:
+        """Give free devices what they take; it is taken out of `order`."""
+        begun = []
+        while (placing := fleet.place_next(order, self._shares.is_due)) is not None:
+            order.remove(placing.request)
+            begun.append(self._give(now_ns, fleet, placing))
+            self._shares.charge(placing.request, fleet.cost_ns(placing.request.model))
+        return begun
+
+    def _hedge(self, now_ns: int, fleet: Fleet) -> list[Assignment]:
+        hedges = []
+        for running in list(self._under_way.all()):
+            if not self._needs_hedge(now_ns, running):
+                continue
+            request = running.assignment.request
+            seat = fleet.stand_in(request, running.assignment.device)
+            if seat is not None:
+                placing = Placing(request, seat, is_doubted=False)
+                hedges.append(self._give(now_ns, fleet, placing, is_hedge=True))
+        return hedges
+
+    def _needs_hedge(self, now_ns: int, running: Running) -> bool:
+        """Tell whether a device's answer is doubted, or waits on one that is late."""
+        return self._under_way.is_open(running.number) and (
+            running.is_doubted or self._under_way.is_stalled(running.assignment.device, now_ns)
+        )
+
+    def _give(
+        self, now_ns: int, fleet: Fleet, placing: Placing, *, is_hedge: bool = False
+    ) -> Assignment:
+        seat, request = placing.seat, placing.request
+        pack = fleet.pack(seat, request.model)
+        assert pack is not None, "a device is given what it can run"
+        expected = self._times.expect(seat.name, seat.kind, pack)
+        wait_ns = max(0.0, seat.free_at_ns - now_ns)
+        ends_ns = now_ns + wait_ns + fleet.takes_ns(seat, request)
+        limit = limit_ns(seat.kind, expected, wait_ns)
+        assignment = Assignment(request, seat.name, pack, limit, is_hedge)
+        self._under_way.begin(
+            Running(
+                assignment=assignment,
+                given_ns=now_ns,
+                ends_ns=ends_ns,
+                late_ns=no_later_than(seat.kind, ends_ns, expected),
+                is_switch=fleet.is_switch(seat, request),
+                is_doubted=placing.is_doubted,
+            )
+        )
+        seat.give(pack, now_ns, ends_ns)
+        return assignment
+
+    def _overload(self, fleet: Fleet, order: Sequence[Request]) -> list[Shed]:
+        """Give up what is worth least, of those the one whose turn is last, until little waits."""
+        backlog_ns = sum(fleet.drain_ns(request.model) for request in order)
+        given_up: set[_RegionKey] = set()
+        last_first = order[::-1]
+        for request in sorted(last_first, key=lambda one: one.worth):
+            if backlog_ns <= BACKLOG_AT_MOST_NS:
+                break
+            key = _region_key(request)
+            if key not in given_up and self._may_be_given_up(request):
+                given_up.add(key)
+                siblings = (one for one in order if _region_key(one) == key)
+                backlog_ns -= sum(fleet.drain_ns(one.model) for one in siblings)
+        return [
+            Shed(request, ShedCause.OVERLOAD)
+            for request in order
+            if _region_key(request) in given_up
+        ]
+
+    def _may_be_given_up(self, request: Request) -> bool:
+        return not (self._shares.is_due(request) or self._shares.has_begun_region(request))
+
+    def _wake_ns(self, now_ns: int, waiting: Iterable[Request]) -> int | None:
+        moments = [request.deadline_ns for request in waiting]
+        moments += [
+            round(running.late_ns) + 1
+            for running in self._under_way.all()
+            if now_ns < running.late_ns < inf
+        ]
+        return min(moments, default=None)
+
+
+_RegionKey = tuple[str, int, int]
+
+
+def _region_key(request: Request) -> _RegionKey:
+    """Return what the requests have in common that are answered together or not at all."""
+    return request.camera, request.captured_ns, request.region
+
+
+def _with_siblings(kept: list[Request], sheds: list[Shed]) -> tuple[list[Request], list[Shed]]:
+    """Give up what stands for the same region as something that is given up."""
+    causes = {_region_key(shed.request): shed.cause for shed in sheds}
+    siblings = [
+        Shed(request, causes[_region_key(request)])
+        for request in kept
+        if _region_key(request) in causes
+    ]
+    return [request for request in kept if _region_key(request) not in causes], sheds + siblings
+
+
+def _lost(devices: Iterable[DeviceState]) -> tuple[Reason, ...]:
+    is_lost = any(device.kind is DeviceKind.EDGETPU and not device.is_usable for device in devices)
+    return (Reason.STICK_LOST,) if is_lost else ()
