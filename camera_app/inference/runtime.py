@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +128,34 @@ class TfliteRuntime:
     def load(self, path: Path) -> TfliteInterpreter:
         return TfliteInterpreter(lambda: self._open(path), where=str(path))
 
+    def load_delegate(self, library: str, options: Mapping[str, str]) -> Any:
+        """Return what plugs a device into networks of this runtime.
+
+        Raises:
+            ValueError: The library made none; it does not say why.
+            AttributeError: It is no library of that kind.
+        """
+        return self._module.load_delegate(library, dict(options))
+
+    def load_on(self, path: Path, delegate: Any) -> TfliteInterpreter:
+        """Load a network onto the device of a delegate.
+
+        What the libraries print meanwhile is passed on as it comes, for one may crash here.
+
+        Raises:
+            PackRejected: The library does not take the file.
+        """
+
+        def opened() -> Any:
+            delegates = [delegate]
+            interpreter = self._module.Interpreter(
+                model_path=str(path), num_threads=1, experimental_delegates=delegates
+            )
+            interpreter.allocate_tensors()
+            return interpreter
+
+        return TfliteInterpreter(opened, where=str(path))
+
     def _open(self, path: Path) -> Any:
         # One thread: a second one helps only where a core is idle, and hurts where none is.
         # More throughput comes from more interpreters.
@@ -222,7 +250,7 @@ def last_words(error: Exception) -> str:
     return " ".join(str(error).split())[-LONGEST_REASON:]
 
 
-def choose_runtime(name: str = "") -> Runtime:
+def choose_runtime(name: str = "") -> TfliteRuntime:
     """Return the best runtime that is installed, or the one of this name.
 
     Raises:

@@ -1,0 +1,57 @@
+"""Edge TPUs: where they sit, what can be wrong with them, and one as a device that runs networks.
+
+Each lives in a child process of its own. What is listed here is imported when it is first asked
+for, because that child imports this package too.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from camera_app.inference.edgetpu.findings import Finding, FindingKind, StickFailed
+    from camera_app.inference.edgetpu.places import PLACE_PATTERN, Bus, Place, find_places
+    from camera_app.inference.edgetpu.stick import (
+        OPEN_LIMIT_S,
+        PLACES,
+        Performance,
+        Stick,
+        StickStats,
+    )
+
+__all__ = [
+    "OPEN_LIMIT_S",
+    "PLACES",
+    "PLACE_PATTERN",
+    "Bus",
+    "Finding",
+    "FindingKind",
+    "Performance",
+    "Place",
+    "Stick",
+    "StickFailed",
+    "StickStats",
+    "find_places",
+]
+
+_HOMES = {
+    "OPEN_LIMIT_S": "stick",
+    "PLACES": "stick",
+    "PLACE_PATTERN": "places",
+    "Bus": "places",
+    "Finding": "findings",
+    "FindingKind": "findings",
+    "Performance": "stick",
+    "Place": "places",
+    "Stick": "stick",
+    "StickFailed": "findings",
+    "StickStats": "stick",
+    "find_places": "places",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
