@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -39,6 +40,25 @@ def _listed(value: object) -> object:
 PackNames = Annotated[
     tuple[PackName, ...],
     BeforeValidator(_listed, json_schema_input_type=PackName | tuple[PackName, ...]),
+]
+ALL_STICKS = "auto"
+NO_STICK = "off"
+_STICK_PLACE = re.compile(r"usb:[0-9]+-[0-9]+(\.[0-9]+)*|pci:apex_[0-9]+")
+
+
+def _stick_place(text: str) -> str:
+    """Return a word of `inference.edgetpu`, or say what it should be."""
+    if text in (ALL_STICKS, NO_STICK) or _STICK_PLACE.fullmatch(text):
+        return text
+    raise ValueError(
+        f"names no Edge TPU: expected {ALL_STICKS!r}, {NO_STICK!r} or a place such as "
+        "'usb:1-1.4' or 'pci:apex_0', as `camera-app devices` shows them"
+    )
+
+
+StickPlaces = Annotated[
+    tuple[Annotated[str, AfterValidator(_stick_place)], ...],
+    BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...]),
 ]
 Vertex = tuple[Share, Share]
 Polygon = Annotated[tuple[Vertex, ...], Field(min_length=3, max_length=64)]
@@ -117,6 +137,27 @@ class InferenceSettings(Section):
     `["person_large", "face"]`; `camera-app models list` shows the known ones."""
     cpu_seats: Annotated[int, Field(ge=0, le=64)] = 0
     """Networks that run on the CPU at a time, one thread each; 0: one a core, at most four."""
+    edgetpu: Annotated[StickPlaces, Field(min_length=1)] = (ALL_STICKS,)
+    """Edge TPUs to use beside the CPU: `auto`: every one that is plugged in, now or later; `off`:
+    none; or places, such as `["usb:1-1.4", "pci:apex_0"]`, as `camera-app devices` shows them: one
+    that is named and absent is told as a fault."""
+    edgetpu_performance: Literal["default", "low", "medium", "high", "max"] = "default"
+    """Clock of an Edge TPU: lower is cooler. `default` is the library's own, which is `max`."""
+    smaller_models: bool = True
+    """Under load, heat or low voltage, look with the smaller pack that a pack names, and go back
+    when that is over. Off: frames are left out instead."""
+
+    @field_validator("edgetpu")
+    @classmethod
+    def _places_differ(cls, places: tuple[str, ...]) -> tuple[str, ...]:
+        twice = sorted({place for place in places if places.count(place) > 1})
+        if twice:
+            raise ValueError(f"place {twice[0]!r} is named twice")
+        if len(places) > 1 and {ALL_STICKS, NO_STICK} & set(places):
+            raise ValueError(
+                f"{ALL_STICKS!r} and {NO_STICK!r} stand alone, not in a list of places"
+            )
+        return places
 
 
 class ModelsSettings(Section):
@@ -274,6 +315,11 @@ class CameraSettings(Section):
     """A source that brings no frame for this long is restarted, in seconds."""
     model: PackNames = ()
     """Model packs for this camera, written alike; none: those of `[inference]`."""
+    priority: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """Its share of the networks under load, in proportion to the other cameras': 2 gets twice as
+    much as 1."""
+    min_fps: Annotated[float, Field(gt=0, le=120)] = 1.0
+    """Frames a second that are looked at before any camera gets more, if that many come."""
     motion: MotionSettings = MotionSettings()
     """When a frame needs a network."""
     regions: RegionSettings = RegionSettings()

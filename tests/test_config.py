@@ -281,3 +281,36 @@ def test_a_model_that_is_no_name_is_named(written: str, complaint: str) -> None:
     [problem] = problems_of(f"[inference]\nmodel = {written}\n{CAMERA}")
 
     assert complaint in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ('"auto"', ("auto",)),
+        ('"off"', ("off",)),
+        ('"usb:1-1.4"', ("usb:1-1.4",)),
+        ('["usb:1-1.4", "pci:apex_0"]', ("usb:1-1.4", "pci:apex_0")),
+    ],
+)
+def test_an_edge_tpu_is_named_by_its_place(written: str, meant: tuple[str, ...]) -> None:
+    config = parse_config(f"[inference]\nedgetpu = {written}\n{CAMERA}")
+
+    assert config.inference.edgetpu == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        ('"tpu"', "names no Edge TPU: expected 'auto', 'off' or a place such as 'usb:1-1.4'"),
+        ('["usb:0"]', "names no Edge TPU"),
+        ('"/dev/apex_0"', "names no Edge TPU"),
+        ('["usb:1-1", "usb:1-1"]', "'usb:1-1' is named twice"),
+        ('["auto", "usb:1-1"]', "stand alone"),
+        ("[]", "at least 1 entry"),
+    ],
+)
+def test_an_edge_tpu_that_names_nothing_is_one_clear_problem(written: str, complaint: str) -> None:
+    [problem] = problems_of(f"[inference]\nedgetpu = {written}\n{CAMERA}")
+
+    assert problem.where.startswith("inference.edgetpu")
+    assert complaint in problem.problem
