@@ -111,6 +111,8 @@ def _computed(model: Any, graph: Any, operator: Any) -> list[int]:
 
 
 def _is_constant(model: Any, tensor: Any) -> bool:
+    if tensor.buffer == 0:  # the empty one by convention, and some files leave out even that
+        return False
     data = model.buffers[tensor.buffer].data
     return data is not None and len(data) > 0
 
