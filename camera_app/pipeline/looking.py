@@ -8,12 +8,14 @@ would, and the whole frame now and then, for what has not moved yet.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from camera_app.capture import Motion
 from camera_app.clock import nanoseconds, seconds
 from camera_app.config import MotionSettings, RegionSettings
+from camera_app.pipeline.worth import HasRule, worth_of
+from camera_app.scheduling.load import Worth
 from camera_app.values import Box, Region, Size, Track, TrackState
 
 MIN_GAIN = 1.5  # a crop must show at least this much more detail than the whole frame
@@ -27,6 +29,10 @@ class ShedReason(StrEnum):
     STILL = "still"  # nothing moves, and nothing is in doubt
     BUSY = "busy"  # a newer frame came before there was time for this one
     FAILED = "failed"  # the network could not answer
+    LATE = "late"  # it would have been answered too late to be of use
+    REPLACED = "replaced"  # a newer frame was waiting, and nothing of this one had begun
+    OVERLOAD = "overload"  # more was wanted than the devices can do, and this was worth least
+    NO_DEVICE = "no_device"  # no device was left that could look
     PAUSED = "paused"  # the owner switched detection off
     STOPPED = "stopped"  # the camera was being switched off
 
@@ -38,10 +44,12 @@ class LookPlan:
     Attributes:
         regions: The regions; empty when the frame is not looked at.
         shed: Why not, if so.
+        worths: What each region is worth.
     """
 
     regions: tuple[Region, ...]
     shed: ShedReason | None = None
+    worths: tuple[Worth, ...] = ()
 
 
 class Looker:
@@ -51,12 +59,20 @@ class Looker:
         motion: When a frame needs a network.
         regions: How crops are made.
         input_size: What the network is shown is scaled to this.
+        has_rule: Tells the classes that a rule of the owner's waits for.
     """
 
-    def __init__(self, motion: MotionSettings, regions: RegionSettings, input_size: Size) -> None:
+    def __init__(
+        self,
+        motion: MotionSettings,
+        regions: RegionSettings,
+        input_size: Size,
+        has_rule: HasRule = lambda _label: False,
+    ) -> None:
         self._motion = motion
         self._regions = regions
         self._input_size = input_size
+        self._has_rule = has_rule
         self._whole_ns: int | None = None  # when the whole frame was last looked at
         self._must_be_whole = True  # crops would be guesses: nothing is known yet, or too little
 
@@ -67,6 +83,14 @@ class Looker:
             has_cut: A crop cut an object in two; the next frame is looked at whole.
         """
         self._must_be_whole = has_cut
+
+    def note_given_up(self) -> None:
+        """Take note that what was planned was not looked at: the next frame is looked at whole.
+
+        Without this, a scene that falls still just then would not be looked at again until the
+        time of its next recheck.
+        """
+        self._whole_ns = None
 
     def plan(
         self, at_ns: int, size: Size, motion: Motion | None, tracks: Sequence[Track]
@@ -79,6 +103,22 @@ class Looker:
             motion: What moves in it; None when the motion gate is off.
             tracks: The tracks as far as they are known.
         """
+        plan = self._plan(at_ns, size, motion, tracks)
+        if plan.shed is not None:
+            return plan
+        moving = () if motion is None else motion.boxes
+        followed = [
+            (_expected(track, at_ns), track.label, is_in_doubt(track) or _moves(track))
+            for track in tracks
+        ]
+        worths = tuple(
+            worth_of(region.box, moving, followed, self._has_rule) for region in plan.regions
+        )
+        return replace(plan, worths=worths)
+
+    def _plan(
+        self, at_ns: int, size: Size, motion: Motion | None, tracks: Sequence[Track]
+    ) -> LookPlan:
         if motion is None or motion.is_scene_change or self._is_due(at_ns, self._motion.recheck_s):
             return self._look_at_whole(at_ns, size)
         if not motion.boxes and not any(is_in_doubt(track) for track in tracks):

@@ -15,6 +15,7 @@ from camera_app.events import LifeCycle, NewId
 from camera_app.pipeline.looking import Looker, LookPlan, ShedReason
 from camera_app.pipeline.merging import Look, merge_regions, without_cut
 from camera_app.pipeline.tally import FrameTally
+from camera_app.pipeline.worth import rules_of
 from camera_app.tracking import Tracker
 from camera_app.values import (
     Detection,
@@ -49,7 +50,7 @@ class CameraWatch:
     ) -> None:
         self.name = name
         self._gate = MotionGate(settings.motion) if settings.motion.enabled else None
-        self._looker = Looker(settings.motion, settings.regions, input_size)
+        self._looker = Looker(settings.motion, settings.regions, input_size, rules_of(settings))
         self._labels = frozenset(settings.events.labels)
         self._tracking = settings.tracking
         self._labels_by_model = labels_by_model
@@ -100,6 +101,7 @@ class CameraWatch:
     def give_up(self, reason: ShedReason) -> None:
         """Shed the frame that is under way: nothing could look at it."""
         self._tally.shed(reason)
+        self._looker.note_given_up()
 
     def pass_over(self, reason: ShedReason, frames: int) -> None:
         """Count frames that came and were never planned."""

@@ -12,6 +12,7 @@ from camera_app.capture import Motion
 from camera_app.clock import nanoseconds
 from camera_app.config import MotionSettings, RegionSettings
 from camera_app.pipeline.looking import Looker, LookPlan, ShedReason, even_region, merge_overlapping
+from camera_app.scheduling.load import Worth
 from camera_app.values import Box, Region, Size, Track, TrackState
 
 FULL_HD = Size(1920, 1080)
@@ -185,3 +186,21 @@ def test_an_even_region_covers_its_box(box: Box) -> None:
     if box.area == 0:
         return
     assert even_region(box, FULL_HD).box.intersection(box) == pytest.approx(box.area)
+
+
+def test_each_region_comes_with_what_it_is_worth() -> None:
+    one = looker()
+    assert plan_at(one, 0.0, STILL).worths == (Worth.MOTION,)
+    somebody = track(TrackState.TENTATIVE, 0.1)
+    plan = plan_at(one, 0.2, moving(Box(100, 100, 140, 140)), somebody)
+    assert plan.worths == (Worth.MOTION, Worth.TRACK)
+    assert [region.y < 400 for region in plan.regions] == [True, False]
+
+
+def test_a_look_that_was_given_up_is_made_up_for_at_once() -> None:
+    """The scene falls still just when a network fails: whoever came in must still be seen."""
+    one = looker()
+    one.plan(0, FULL_HD, STILL, ())
+    one.note_given_up()
+    assert plan_at(one, 0.1, STILL).regions == (Region.whole(FULL_HD),)
+    assert plan_at(one, 0.2, STILL).shed is ShedReason.STILL
