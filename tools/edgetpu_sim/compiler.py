@@ -69,6 +69,8 @@ def compile_network(content: bytes, *, where: str) -> Compiled:
     """Compile a network's bytes; `where` is what errors name. Raises as `compile_file` does."""
     model = parse(content, where=where)
     graph = model.subgraphs[0]
+    if any(kind_of(code) == (CUSTOM_CODE.decode(), True) for code in model.operatorCodes):
+        raise SimulationError("is compiled already", where=where)
     split = _split(model, graph)
     if not split.claimed:
         raise SimulationError(
