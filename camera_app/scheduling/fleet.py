@@ -130,15 +130,12 @@ def seat_of(device: DeviceState, under_way: UnderWay, now_ns: int, seats: int) -
 class Fleet:
     """The devices that can be given work, as one decision finds and fills them.
 
-    Attributes:
-        seats: The devices.
-        rung: How far down the ladders; set before anything is placed.
-
     Args:
         now_ns: Now.
         seats: The devices.
         times: How long packs take.
         ladders: By model.
+        rung: How far down the ladders.
     """
 
     def __init__(
@@ -147,9 +144,10 @@ class Fleet:
         seats: Sequence[Seat],
         times: ServiceTimes,
         ladders: Mapping[str, Ladder],
+        rung: int,
     ) -> None:
-        self.seats = seats
-        self.rung = 0
+        self._seats = seats
+        self._rung = rung
         self._now_ns = now_ns
         self._times = times
         self._ladders = ladders
@@ -165,7 +163,7 @@ class Fleet:
         """
         load = 0.0
         for model, rate in per_s.items():
-            answered = sum(self._answers_per_ns(seat, model, rung) for seat in self.seats)
+            answered = sum(self._answers_per_ns(seat, model, rung) for seat in self._seats)
             load += rate / (answered * NS_PER_S) if answered else 0.0
         return load
 
@@ -173,7 +171,7 @@ class Fleet:
         """Return how long all devices together take for a request; 0 if none can just now."""
         drain_ns = self._drain_ns.get(model)
         if drain_ns is None:
-            answered = sum(self._answers_per_ns(seat, model, self.rung) for seat in self.seats)
+            answered = sum(self._answers_per_ns(seat, model, self._rung) for seat in self._seats)
             drain_ns = self._drain_ns[model] = 1 / answered if answered else 0.0
         return drain_ns
 
@@ -181,19 +179,21 @@ class Fleet:
         """Return what a request takes on the device that is quickest at it; 0 if none can."""
         cost_ns = self._cost_ns.get(model)
         if cost_ns is None:
-            least = min((self._mean_ns(seat, model, self.rung) for seat in self.seats), default=inf)
+            least = min(
+                (self._mean_ns(seat, model, self._rung) for seat in self._seats), default=inf
+            )
             cost_ns = self._cost_ns[model] = 0.0 if least == inf else least
         return cost_ns
 
     def pack(self, seat: Seat, model: str) -> str | None:
         """Return the pack that a device runs for a model; None if it cannot."""
-        return self._ladders[model].pack_for(seat.kind, self.rung)
+        return self._ladders[model].pack_for(seat.kind, self._rung)
 
     def takes_ns(self, seat: Seat, request: Request) -> float:
         """Return what a request takes on a device; infinite if it cannot run it."""
         if seat.name in request.avoid:
             return inf
-        takes_ns = self._mean_ns(seat, request.model, self.rung)
+        takes_ns = self._mean_ns(seat, request.model, self._rung)
         if self.is_switch(seat, request):
             takes_ns += self._times.switch_ns(seat.name)
         return takes_ns
@@ -213,7 +213,7 @@ class Fleet:
             order: What waits, whose turn it is first.
             is_due: Tells which of it goes before all else.
         """
-        free = [seat for seat in self.seats if seat.free > 0]
+        free = [seat for seat in self._seats if seat.free > 0]
         while free and order:
             seat = min(free, key=lambda one: one.free_at_ns + self.takes_ns(one, order[0]))
             placing = self._choice(seat, order, is_due)
@@ -226,7 +226,7 @@ class Fleet:
         """Return the device that would soonest answer what another has; None if all are full."""
         others = [
             seat
-            for seat in self.seats
+            for seat in self._seats
             if seat.free > 0 and seat.name != holder and self.takes_ns(seat, request) < inf
         ]
         return min(
@@ -236,11 +236,11 @@ class Fleet:
     def _choice(
         self, seat: Seat, order: Sequence[Request], is_due: Callable[[Request], bool]
     ) -> Placing | None:
-        own_ns = self._mean_ns(seat, order[0].model, self.rung)
+        own_ns = self._mean_ns(seat, order[0].model, self._rung)
         faster = [
             other
-            for other in self.seats
-            if other is not seat and self._mean_ns(other, order[0].model, self.rung) < own_ns
+            for other in self._seats
+            if other is not seat and self._mean_ns(other, order[0].model, self._rung) < own_ns
         ]
         if not faster:
             request = self._of_batch(seat, order, is_due)
@@ -279,7 +279,7 @@ class Fleet:
             if takes_ns == inf:
                 continue
             answered = sum(
-                self._answers_per_ns(other, request.model, self.rung)
+                self._answers_per_ns(other, request.model, self._rung)
                 for other in faster
                 if other.name not in request.avoid
             )

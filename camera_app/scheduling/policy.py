@@ -10,6 +10,7 @@ In one decision:
 3. What is left is put in order: frames that a camera is promised first, then fair shares by weight,
    then deadlines, and within a frame what is worth most.
 4. Each free device takes the first request that the others would not answer sooner (`fleet.py`).
+   As long as no device is free, 2 to 5 wait: nothing could be done about them.
 5. If more still waits than can be answered soon, what is worth least is shed, yet nothing that a
    camera is promised.
 
@@ -83,23 +84,25 @@ class Policy:
         """
         usable = [device for device in devices if device.is_usable]
         overdue = self._newly_late(now_ns)
-        fleet = Fleet(now_ns, self._seats(now_ns, usable, pressure), self._times, self._ladders)
+        seats = self._seats(now_ns, usable, pressure)
         self._rates.note(now_ns, waiting)
-        fleet.rung = self._choose_rung(now_ns, fleet, pressure)
+        self._update_rung(now_ns, seats, pressure)
         kept, sheds = self._without_hopeless(now_ns, waiting, usable)
-        order = self._in_order(kept)
-        assignments = self._hedge(now_ns, fleet)
-        assignments += self._begin(now_ns, fleet, order)
-        assignments += self._hedge(now_ns, fleet)
-        overload = self._overload(fleet, order)
-        given_up = {shed.request.number for shed in overload}
+        assignments: list[Assignment] = []
+        if any(seat.free for seat in seats):
+            fleet = Fleet(now_ns, seats, self._times, self._ladders, self._rungs.rung)
+            assignments = self._hedge(now_ns, fleet)
+            kept = self._in_order(kept)
+            assignments += self._begin(now_ns, fleet, kept)
+            assignments += self._hedge(now_ns, fleet)  # what was begun on a doubted device
+            sheds += self._overload(fleet, kept)
         return Decision(
             assignments=tuple(assignments),
-            sheds=(*sheds, *overload),
-            rung=fleet.rung,
+            sheds=tuple(sheds),
+            rung=self._rungs.rung,
             reasons=self._rungs.reasons + _lost(devices),
             overdue=overdue,
-            wake_ns=self._wake_ns(now_ns, [r for r in order if r.number not in given_up]),
+            wake_ns=self._wake_ns(now_ns, kept),
         )
 
     def finished(self, now_ns: int, device: str, kind: DeviceKind, number: int) -> bool:
@@ -143,12 +146,13 @@ class Policy:
             if not self._under_way.is_stalled(device.name, now_ns)
         ]
 
-    def _choose_rung(self, now_ns: int, fleet: Fleet, pressure: Pressure) -> int:
-        if self._rung_at_ns is None or now_ns - self._rung_at_ns >= RUNG_EVERY_NS:
-            self._rung_at_ns = now_ns
-            per_s = self._rates.per_s()
-            self._rungs.update(now_ns, lambda rung: fleet.load_at(rung, per_s), pressure)
-        return self._rungs.rung
+    def _update_rung(self, now_ns: int, seats: Sequence[Seat], pressure: Pressure) -> None:
+        if self._rung_at_ns is not None and now_ns - self._rung_at_ns < RUNG_EVERY_NS:
+            return
+        self._rung_at_ns = now_ns
+        fleet = Fleet(now_ns, seats, self._times, self._ladders, self._rungs.rung)
+        per_s = self._rates.per_s()
+        self._rungs.update(now_ns, lambda rung: fleet.load_at(rung, per_s), pressure)
 
     def _newly_late(self, now_ns: int) -> tuple[str, ...]:
         late = [one for one in self._under_way.all() if now_ns >= one.late_ns and not one.was_told]
