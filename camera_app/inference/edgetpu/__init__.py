@@ -19,6 +19,14 @@ if TYPE_CHECKING:
         Stick,
         StickStats,
     )
+    from camera_app.inference.edgetpu.survey import (
+        Surveyed,
+        Trial,
+        library_version,
+        survey_sticks,
+        try_out,
+    )
+    from camera_app.inference.edgetpu.watch import PlaceWatch
 
 __all__ = [
     "OPEN_LIMIT_S",
@@ -29,10 +37,16 @@ __all__ = [
     "FindingKind",
     "Performance",
     "Place",
+    "PlaceWatch",
     "Stick",
     "StickFailed",
     "StickStats",
+    "Surveyed",
+    "Trial",
     "find_places",
+    "library_version",
+    "survey_sticks",
+    "try_out",
 ]
 
 _HOMES = {
@@ -44,10 +58,16 @@ _HOMES = {
     "FindingKind": "findings",
     "Performance": "stick",
     "Place": "places",
+    "PlaceWatch": "watch",
     "Stick": "stick",
     "StickFailed": "findings",
     "StickStats": "stick",
+    "Surveyed": "survey",
+    "Trial": "survey",
     "find_places": "places",
+    "library_version": "survey",
+    "survey_sticks": "survey",
+    "try_out": "survey",
 }
 
 

@@ -35,10 +35,13 @@ from camera_app.inference.edgetpu.wire import (
     send_doing,
     send_failed,
     send_ready,
+    send_version,
 )
 from camera_app.inference.runtime import TensorSpec, TfliteInterpreter, choose_runtime, last_words
 
 ENTRY = "camera_app.inference.edgetpu.child:run"
+
+LIBRARY_ENTRY = "camera_app.inference.edgetpu.child:tell_library"
 
 # In what the library says of a model that was compiled for a newer one.
 _NEWER = "requires runtime version"
@@ -87,6 +90,14 @@ def run(channel: Channel, errand: Mapping[str, Any]) -> None:
     _leave_no_core_dump()
     with suppress(ChannelClosed):  # the parent is gone, or has no use for us
         _Serving(channel, Errand.from_json(errand)).run()
+
+
+def tell_library(channel: Channel, _: Mapping[str, Any]) -> None:
+    """Load the library and tell its version, or why that cannot be done; touch no stick."""
+    try:
+        send_version(channel, Library(LIBRARY).version)
+    except StickFailed as failure:
+        send_failed(channel, failure.finding)
 
 
 def _leave_no_core_dump() -> None:

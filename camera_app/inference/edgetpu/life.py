@@ -28,6 +28,7 @@ from camera_app.inference.edgetpu.wire import (
     Ready,
     Reply,
     RunFailed,
+    Said,
     Unintelligible,
     understood,
 )
@@ -275,7 +276,7 @@ class Life:
         with self._changed:
             return self._is_ending
 
-    def _note(self, said: Doing | Finding | Ready | None) -> None:
+    def _note(self, said: Said | None) -> None:
         with self._changed:
             if isinstance(said, Doing):
                 self._doing = said

@@ -209,6 +209,8 @@ class Stick:
                 self._note_failure(failure.finding)
                 raise
             with self._guard:
+                if self._is_closing:
+                    raise StickFailed(findings.closed(self.place))
                 self._session = session
                 self._finding = None
                 self._opened += 1

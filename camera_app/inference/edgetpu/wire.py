@@ -30,7 +30,7 @@ from camera_app.values import Pixels
 # Requests under way at once: while the stick works on one, the next is there already.
 LANES = 2
 
-DOING, FAILED, READY = b"D", b"F", b"R"
+DOING, FAILED, READY, VERSION = b"D", b"F", b"R", b"V"
 ANSWERED, REFUSED = 0, 1
 
 _REQUEST = struct.Struct("<QH")  # number, which model
@@ -142,6 +142,13 @@ class Doing:
     loaded: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What the library says of itself, from a child that only asks it that."""
+
+    text: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Ready:
     """What the child has loaded.
@@ -159,12 +166,19 @@ class Ready:
     lanes: tuple[Lane, ...]
 
 
+Said = Doing | Finding | Ready | Version
+
+
 def send_doing(channel: Channel, doing: Doing) -> None:
     channel.send(DOING + json.dumps(asdict(doing)).encode())
 
 
 def send_failed(channel: Channel, finding: Finding) -> None:
     channel.send(FAILED + json.dumps(finding.as_json()).encode())
+
+
+def send_version(channel: Channel, text: str) -> None:
+    channel.send(VERSION + json.dumps({"text": text}).encode())
 
 
 def send_ready(
@@ -193,7 +207,7 @@ def send_ready(
     )
 
 
-def understood(packet: Packet) -> Doing | Finding | Ready:
+def understood(packet: Packet) -> Said:
     """Return what a child says while it loads.
 
     Raises:
@@ -209,6 +223,8 @@ def understood(packet: Packet) -> Doing | Finding | Ready:
             return Doing(str(said["what"]), str(said["pack"]), int(said["loaded"]))
         if kind == FAILED:
             return Finding.from_json(said)
+        if kind == VERSION:
+            return Version(str(said["text"]))
         raise ValueError("no such kind of packet")
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise Unintelligible(f"{packet.data[:40]!r}: {error}") from error

@@ -44,7 +44,9 @@ def make_twin(
 ) -> MakeTwin:
     """Copy a pack of the catalogue and give it a file for the Edge TPU."""
 
-    def make(like: str = "person_small", *, name: str = "", edgetpu: Path | None = None) -> ModelPack:
+    def make(
+        like: str = "person_small", *, name: str = "", edgetpu: Path | None = None
+    ) -> ModelPack:
         name = name or like
         folder = tmp_path / "twins" / name
         shutil.copytree(catalogue_folder() / like, folder)
