@@ -7,6 +7,7 @@ thread that nothing else in this process keeps waiting.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import resource
 import time
@@ -221,6 +222,8 @@ class _Serving:
 
     def _serve(self, lanes: tuple[ChildLane, ...]) -> None:
         """Answer requests until one fails: then the device is as good as dead for this process."""
+        # From here on it aborts when a plug is pulled: the library's own line says enough.
+        faulthandler.disable()
         queue = RequestQueue(lanes)
         while True:
             request = queue.next()

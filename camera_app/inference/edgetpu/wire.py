@@ -288,11 +288,15 @@ class Lane:
             RunFailed: The network failed.
             Unintelligible: The answer makes no sense.
         """
-        for view, array in zip(self._views[model].inputs, inputs, strict=True):
-            np.copyto(view, array)
+        self._put(model, inputs)
         return self._understood(
             self._exchange(_REQUEST.pack(number, model), deadline), number, model
         )
+
+    def _put(self, model: int, inputs: Sequence[Array]) -> None:
+        # A function of its own: the names in `ask` live on in the stack of an error.
+        for view, array in zip(self._views[model].inputs, inputs, strict=True):
+            np.copyto(view, array)
 
     def _exchange(self, request: bytes, deadline: Deadline) -> bytes:
         try:
@@ -339,8 +343,9 @@ class Lane:
             return
 
     def close(self) -> None:
-        """Give the socket back; nobody may be waiting on it."""
+        """Give socket and memory back; nobody may be waiting on it."""
         self._socket.close()
+        self._views.clear()  # an error that somebody keeps must not keep the memory too
 
 
 def _waitable(deadline: Deadline) -> float:
