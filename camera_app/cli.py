@@ -16,7 +16,7 @@ from typing import Protocol, cast
 from camera_app import __version__
 from camera_app.errors import CameraAppError
 
-COMMANDS = ("run", "replay", "detect", "events", "config", "models", "bench", "demo")
+COMMANDS = ("run", "replay", "detect", "events", "config", "models", "devices", "bench", "demo")
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
