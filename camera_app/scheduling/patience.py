@@ -13,8 +13,8 @@ class Patience:
 
     Args:
         first_s: The wait after a first relapse, seconds.
-        cap_s: The longest wait. Relapses farther apart than this begin anew, so an hour sees no
-            more than `3600 / cap_s` waits beyond those of the doubling.
+        cap_s: The longest wait. After twice as long without a relapse all begins anew: once, so
+            that the longest wait itself is no calm.
     """
 
     def __init__(self, *, first_s: float, cap_s: float) -> None:
@@ -26,7 +26,7 @@ class Patience:
     def relapse(self, now_ns: int) -> None:
         """Take note that it went wrong."""
         last_ns, self._relapsed_ns = self._relapsed_ns, now_ns
-        if last_ns is None or now_ns - last_ns > self._cap_ns:
+        if last_ns is None or now_ns - last_ns > 2 * self._cap_ns:
             self.wait_ns = self._first_ns
         else:
             self.wait_ns = min(2 * self.wait_ns, self._cap_ns)

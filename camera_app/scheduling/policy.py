@@ -11,8 +11,8 @@ In one decision:
    then deadlines, and within a frame what is worth most.
 4. Each free device takes the first request that the others would not answer sooner (`fleet.py`).
    As long as no device is free, 2 to 5 wait: nothing could be done about them.
-5. If more still waits than can be answered soon, what is worth least is shed, yet nothing that a
-   camera is promised.
+5. If more still waits than can be answered soon, what is worth least is shed; a frame that its
+   camera is promised keeps a region in any case.
 
 The executor owns it, under its lock, and calls `decide` whenever something came, was answered or
 failed, when `wake_ns` has come, and once a second besides.
@@ -20,6 +20,7 @@ failed, when `wake_ns` has come, and once a second besides.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 
@@ -257,26 +258,41 @@ class Policy:
         return assignment
 
     def _overload(self, fleet: Fleet, order: Sequence[Request]) -> list[Shed]:
-        """Give up what is worth least, of those the one whose turn is last, until little waits."""
+        """Give up regions until little waits: those worth least, of these whose turn is last.
+
+        Frames that a camera is promised come after all others, and keep a region in any case.
+        """
         backlog_ns = sum(fleet.drain_ns(request.model) for request in order)
-        given_up: set[_RegionKey] = set()
-        last_first = order[::-1]
-        for request in sorted(last_first, key=lambda one: one.worth):
+        if backlog_ns <= BACKLOG_AT_MOST_NS:
+            return []
+        regions: dict[_RegionKey, list[Request]] = {}
+        for request in order:
+            regions.setdefault(_region_key(request), []).append(request)
+        left = Counter(key[:2] for key in regions)  # regions by frame
+        given_up: list[Request] = []
+        for key in self._least_first(regions):
             if backlog_ns <= BACKLOG_AT_MOST_NS:
                 break
-            key = _region_key(request)
-            if key not in given_up and self._may_be_given_up(request):
-                given_up.add(key)
-                siblings = (one for one in order if _region_key(one) == key)
-                backlog_ns -= sum(fleet.drain_ns(one.model) for one in siblings)
-        return [
-            Shed(request, ShedCause.OVERLOAD)
-            for request in order
-            if _region_key(request) in given_up
-        ]
+            requests = regions[key]
+            if self._may_be_given_up(requests[0], is_last=left[key[:2]] == 1):
+                left[key[:2]] -= 1
+                given_up += requests
+                backlog_ns -= sum(fleet.drain_ns(request.model) for request in requests)
+        return [Shed(request, ShedCause.OVERLOAD) for request in given_up]
 
-    def _may_be_given_up(self, request: Request) -> bool:
-        return not (self._shares.is_due(request) or self._shares.has_begun_region(request))
+    def _least_first(self, regions: Mapping[_RegionKey, Sequence[Request]]) -> list[_RegionKey]:
+        """Return regions, those to be given up first at the front."""
+        last_first = list(regions)[::-1]
+        return sorted(
+            last_first,
+            key=lambda key: (self._shares.is_due(regions[key][0]), regions[key][0].worth),
+        )
+
+    def _may_be_given_up(self, request: Request, *, is_last: bool) -> bool:
+        if self._shares.has_begun_region(request):
+            return False
+        is_all_there_is = is_last and not self._shares.has_begun_frame(request)
+        return not (is_all_there_is and self._shares.is_due(request))
 
     def _wake_ns(self, now_ns: int, waiting: Iterable[Request]) -> int | None:
         moments = [request.deadline_ns for request in waiting]
@@ -288,7 +304,7 @@ class Policy:
         return min(moments, default=None)
 
 
-_RegionKey = tuple[str, int, int]
+_RegionKey = tuple[str, int, int]  # camera, capture time: the frame; and the region
 
 
 def _region_key(request: Request) -> _RegionKey:

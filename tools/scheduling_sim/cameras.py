@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from random import Random
 
 from camera_app.clock import NS_PER_S, nanoseconds
@@ -103,7 +104,8 @@ class SimulatedCamera:
         self._under_way: dict[int, Frame] = {}  # by number of request
         self._frames = 0  # under way
         self._box: int | None = None  # capture time of the newest frame, while one is under way
-        self._burst_ends_ns: float = float("inf")
+        self._is_still = bool(plan.bursts_a_day)
+        self._burst_ends_ns = inf
         self._seen_ns: int | None = None  # when a frame was last looked at, or a burst began
 
     def start(self) -> None:
@@ -113,6 +115,16 @@ class SimulatedCamera:
         else:
             self._seen_ns = self._timeline.now_ns
             self._timeline.at(self._random.random() / self.plan.fps * NS_PER_S, self._capture)
+
+    def stir(self, length_s: float) -> None:
+        """Let something move before this camera for a while, from now on."""
+        was_still = self._is_still
+        ends_ns = self._timeline.now_ns + length_s * NS_PER_S
+        self._burst_ends_ns = ends_ns if was_still else max(ends_ns, self._burst_ends_ns)
+        if was_still:
+            self._is_still = False
+            self._seen_ns = self._timeline.now_ns
+            self._capture()
 
     def forget_figures(self) -> None:
         """Count from now on: what was so far is warming up."""
@@ -152,17 +164,14 @@ class SimulatedCamera:
         )
 
     def _begin_burst(self) -> None:
-        now_ns = self._timeline.now_ns
-        length_s = self._random.expovariate(1 / self.plan.burst_s)
-        self._burst_ends_ns = now_ns + length_s * NS_PER_S
-        self._seen_ns = now_ns
-        self._capture()
+        self.stir(self._random.expovariate(1 / self.plan.burst_s))
+        self._plan_burst()
 
     def _capture(self) -> None:
         now_ns = self._timeline.now_ns
         if now_ns > self._burst_ends_ns:
+            self._is_still = True
             self._note_gap()
-            self._plan_burst()
             return
         jitter = 1 + FRAME_JITTER_SHARE * (2 * self._random.random() - 1)
         self._timeline.at(now_ns + jitter / self.plan.fps * NS_PER_S, self._capture)

@@ -25,6 +25,7 @@ CAMERAS = 2
 BURSTS_A_DAY = 15.0  # of each camera
 BURST_S = 8.0
 FAULTS_A_DAY = 6.0
+STIR_S = 12.0  # something moves about the beginning and the end of each fault: it must matter
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,12 @@ def faults(days: float, random: Random) -> list[Fault]:
 
 
 def strike(world: World, fault: Fault) -> None:
-    """Plan a fault's beginning and end."""
+    """Plan a fault's beginning and end, with something to be seen at both."""
     begins_ns, ends_ns = seconds_ns(fault.at_s), seconds_ns(fault.at_s + fault.lasts_s)
     at = world.timeline.at
+    for camera in world.cameras.values():
+        for moment_ns in (begins_ns, ends_ns):
+            at(moment_ns - seconds_ns(STIR_S / 2), partial(camera.stir, STIR_S))
     if fault.kind == "hang":
         at(begins_ns, partial(world.hang, STICK))
         at(ends_ns, partial(world.release, STICK))

@@ -15,7 +15,7 @@ from tools.scheduling_sim.world import World
 
 CAMERAS = (1, 2, 4, 8, 16, 32, 64)
 STICKS = (0, 1, 2, 3, 4)
-WARM_UP_S = 10.0
+WARM_UP_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
