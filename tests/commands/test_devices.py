@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ import pytest
 
 from camera_app.cli import main
 from camera_app.inference.edgetpu.lock import StickLock
-from camera_app.models import PrivateKey, catalogue_folder, sign_pack
+from camera_app.models import PrivateKey, find_pack
 from tools.edgetpu_sim.build import compiler
-from tools.edgetpu_sim.compiler import compile_file
+from tools.edgetpu_sim.packs import make_twin_pack
 from tools.edgetpu_sim.sticks import SimulatedSticks
 
 
@@ -31,12 +30,7 @@ def sticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulate
 def pack(tmp_path: Path, signing_key: PrivateKey) -> str:
     """A pack of our own with a file for the simulated stick."""
     folder = tmp_path / "pack"
-    shutil.copytree(catalogue_folder() / "person_small", folder)
-    compile_file(folder / "person_small.tflite", folder / "twin.tflite")
-    manifest = folder / "manifest.toml"
-    table = f'[edgetpu]\nfile = "twin.tflite"\nsha256 = "{"0" * 64}"\nsize_bytes = 1\n\n[input]\n'
-    manifest.write_text(manifest.read_text().replace("[input]\n", table, 1))
-    sign_pack(folder, signing_key)
+    make_twin_pack(find_pack("person_small"), folder, signing_key)
     return str(folder)
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from camera_app.inference.edgetpu import Stick
-from camera_app.models import ModelPack, PrivateKey, catalogue_folder, find_pack, sign_pack
+from camera_app.models import ModelPack, PrivateKey, find_pack, locate_weights
 from tools.edgetpu_sim.build import compiler
 from tools.edgetpu_sim.compiler import compile_file
+from tools.edgetpu_sim.packs import make_twin_pack
 from tools.edgetpu_sim.sticks import SimulatedStick, SimulatedSticks
 
 LIMIT_S = 30.0
@@ -42,23 +41,15 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]
 def make_twin(
     tmp_path: Path, compiled: Callable[[Path], Path], signing_key: PrivateKey
 ) -> MakeTwin:
-    """Copy a pack of the catalogue and give it a file for the Edge TPU."""
+    """Copy a pack of the catalogue and give it a file for the simulated stick."""
 
     def make(
         like: str = "person_small", *, name: str = "", edgetpu: Path | None = None
     ) -> ModelPack:
-        name = name or like
-        folder = tmp_path / "twins" / name
-        shutil.copytree(catalogue_folder() / like, folder)
-        cpu_file = folder / find_pack(like).weights.file
-        file = edgetpu or compiled(catalogue_folder() / like / cpu_file.name)
-        target = f"{cpu_file.stem}_edgetpu.tflite"
-        shutil.copyfile(file, folder / target)
-        manifest = folder / "manifest.toml"
-        text = re.sub(r'^name = ".*"$', f'name = "{name}"', manifest.read_text(), flags=re.M)
-        table = f'[edgetpu]\nfile = "{target}"\nsha256 = "{"0" * 64}"\nsize_bytes = 1\n\n'
-        manifest.write_text(text.replace("[input]\n", f"{table}[input]\n", 1))
-        return sign_pack(folder, signing_key)
+        pack = find_pack(like)
+        file = edgetpu or compiled(locate_weights(pack))
+        folder = tmp_path / "twins" / (name or like)
+        return make_twin_pack(pack, folder, signing_key, name=name, edgetpu_file=file)
 
     return make
 
