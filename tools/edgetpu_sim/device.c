@@ -32,7 +32,6 @@ struct device {
   struct control *control;
   pid_t owner;
   int64_t generation;        /* as it was when the device was opened */
-  bool is_dead;              /* atomic; stays true until everybody has let go */
   pthread_mutex_t turn;      /* guards the two below */
   int64_t free_at_ns;
   int64_t resident_model;
@@ -141,10 +140,9 @@ int device_list(struct slot *found, int limit) {
 /* --- being gone ------------------------------------------------------------------------------ */
 
 static bool is_gone(struct device *device) {
-  bool is_here = lever(&device->control->present) != 0 &&
-                 lever(&device->control->generation) == device->generation;
-  if (!is_here) __atomic_store_n(&device->is_dead, true, __ATOMIC_RELEASE);
-  return __atomic_load_n(&device->is_dead, __ATOMIC_ACQUIRE);
+  /* The generation never goes back, so a device that was gone stays so until all let go of it. */
+  return lever(&device->control->present) == 0 ||
+         lever(&device->control->generation) != device->generation;
 }
 
 static _Noreturn void die(void) {
