@@ -28,7 +28,7 @@ void device_release(struct device *device);
 
 struct control *device_control(struct device *device);
 
-/* The three below return NULL when all is well, else what went wrong. */
+/* The two below return NULL when all is well, else what went wrong. */
 const char *device_check(struct device *device);
 /* Wait until the device would have answered a request begun then. */
 const char *device_serve(struct device *device, int64_t begun_ns, int64_t model);
