@@ -15,6 +15,7 @@ from camera_app.inference.edgetpu.child import Errand
 from camera_app.inference.edgetpu.findings import FindingKind, StickFailed
 from camera_app.inference.edgetpu.life import Life
 from camera_app.inference.edgetpu.wire import Ready
+from camera_app.threads import Deadline
 from tests.inference.edgetpu.conftest import LIMIT_S
 from tools.edgetpu_sim.system_root import Showing, UsbFiles, make_root
 
@@ -256,3 +257,28 @@ def test_the_first_finding_stays(start_life: StartLife) -> None:
     assert life.finding == findings.hung("usb:9-1", "pack", 0.1)
     life.kill(findings.absent("usb:9-1"))
     assert life.finding.kind is FindingKind.HUNG
+
+
+def test_lanes_are_given_in_the_order_in_which_they_were_wanted(start_life: StartLife) -> None:
+    """Else a known answer might never be asked for beside two cameras that ask without pause."""
+    life = start_life("honest")
+    life.wait_ready(LIMIT_S)
+    lanes = [life._take_lane(Deadline(LIMIT_S)) for _ in range(2)]
+    got: list[int] = []
+
+    def want(number: int) -> None:
+        lane = life._take_lane(Deadline(LIMIT_S))
+        got.append(number)
+        life._give_back(lane)
+
+    threads = [threading.Thread(target=want, args=(number,)) for number in range(5)]
+    pause = threading.Event()
+    for number, thread in enumerate(threads):
+        thread.start()
+        while len(life._tickets) <= number:
+            pause.wait(0.001)
+    life._give_back(lanes[0])
+    for thread in threads:
+        thread.join(LIMIT_S)
+    assert got == [0, 1, 2, 3, 4]
+    life._give_back(lanes[1])

@@ -18,13 +18,24 @@ from camera_app.errors import ModelOutputError
 from camera_app.inference import Interpreter, load_network, runtime_for
 from camera_app.inference.edgetpu import PLACES, FindingKind, Stick, StickFailed
 from camera_app.inference.edgetpu.lock import holder_of
+from camera_app.inference.edgetpu.places import ROOT_VARIABLE
 from camera_app.inference.runtime import Array
-from camera_app.models import ModelPack, find_pack, kind_of, locate_weights
+from camera_app.models import (
+    TRUSTED_VARIABLE,
+    ModelPack,
+    find_pack,
+    kind_of,
+    locate_weights,
+)
 from camera_app.values import Rgb
 from tests.inference.edgetpu.conftest import LIMIT_S, PLACE, MakeTwin
 
 REAL_PLACE = os.environ.get("EDGETPU_TEST_PLACE", "")
 REAL_PACK = os.environ.get("EDGETPU_TEST_PACK", "")
+# What a real one may need of the owner's environment, of which tests are otherwise kept clean.
+REAL_ENVIRONMENT = {
+    name: os.environ[name] for name in (TRUSTED_VARIABLE, ROOT_VARIABLE) if name in os.environ
+}
 # Silicon rounds in its own way; the simulation computes with the CPU's own kernels.
 REAL_STEPS = 6
 
@@ -35,15 +46,17 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def place(kind: str, request: pytest.FixtureRequest) -> str:
+def place(kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if kind == "real":
+        for name, value in REAL_ENVIRONMENT.items():
+            monkeypatch.setenv(name, value)
         return REAL_PLACE
     request.getfixturevalue("sticks")
     return PLACE
 
 
 @pytest.fixture
-def pack(kind: str, make_twin: MakeTwin) -> ModelPack:
+def pack(kind: str, place: str, make_twin: MakeTwin) -> ModelPack:
     return find_pack(REAL_PACK) if kind == "real" else make_twin()
 
 
