@@ -218,7 +218,7 @@ class Fleet:
             seat = min(free, key=lambda one: one.free_at_ns + self.takes_ns(one, order[0]))
             placing = self._choice(seat, order, is_due)
             if placing is not None:
-                return placing
+                return self._trial(placing, free) or placing
             free.remove(seat)
         return None
 
@@ -252,6 +252,20 @@ class Fleet:
             runnable = (one for one in order if self.takes_ns(seat, one) < inf)
             request = next(runnable, None)
         return None if request is None else Placing(request, seat, is_doubted=True)
+
+    def _trial(self, placing: Placing, free: Sequence[Seat]) -> Placing | None:
+        """Return a long idle stick in the place of a CPU, which then answers as well.
+
+        As long as the CPU is quick enough for all that waits, no stick would ever be asked, nor show
+        that it is quicker than was believed.
+        """
+        if placing.seat.is_stick:
+            return None
+        for seat in free:
+            may_run = seat.is_stick and self.takes_ns(seat, placing.request) < inf
+            if may_run and self._was_long_idle(seat):
+                return Placing(placing.request, seat, is_doubted=True)
+        return None
 
     def _of_batch(
         self, seat: Seat, order: Sequence[Request], is_due: Callable[[Request], bool]
