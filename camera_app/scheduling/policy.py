@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from math import inf
 
 from camera_app.scheduling.fleet import Fleet, Placing, Seat, cpu_seats, seat_of
@@ -93,10 +94,10 @@ class Policy:
         if any(seat.free for seat in seats):
             fleet = Fleet(now_ns, seats, self._times, self._ladders, self._rungs.rung)
             assignments = self._hedge(now_ns, fleet)
-            kept = self._in_order(kept)
+            kept = self._in_order(now_ns, kept)
             assignments += self._begin(now_ns, fleet, kept)
             assignments += self._hedge(now_ns, fleet)  # what was begun on a doubted device
-            sheds += self._overload(fleet, kept)
+            sheds += self._overload(now_ns, fleet, kept)
         return Decision(
             assignments=tuple(assignments),
             sheds=tuple(sheds),
@@ -191,12 +192,14 @@ class Policy:
             return ShedCause.NO_DEVICE
         return None
 
-    def _in_order(self, requests: Sequence[Request]) -> list[Request]:
+    def _in_order(self, now_ns: int, requests: Sequence[Request]) -> list[Request]:
         self._shares.note_waiting({request.camera for request in requests})
-        return sorted(requests, key=self._place_in_line)
+        return sorted(requests, key=partial(self._place_in_line, now_ns))
 
-    def _place_in_line(self, request: Request) -> tuple[bool, float, int, str, int, int]:
-        is_due, turn = self._shares.standing(request)
+    def _place_in_line(
+        self, now_ns: int, request: Request
+    ) -> tuple[bool, float, int, str, int, int]:
+        is_due, turn = self._shares.standing(request, now_ns)
         return (
             not is_due,
             turn,
@@ -209,10 +212,11 @@ class Policy:
     def _begin(self, now_ns: int, fleet: Fleet, order: list[Request]) -> list[Assignment]:
         """Give free devices what they take; it is taken out of `order`."""
         begun = []
-        while (placing := fleet.place_next(order, self._shares.is_due)) is not None:
+        is_due = partial(self._shares.is_due, now_ns=now_ns)
+        while (placing := fleet.place_next(order, is_due)) is not None:
             order.remove(placing.request)
             begun.append(self._give(now_ns, fleet, placing))
-            self._shares.charge(placing.request, fleet.cost_ns(placing.request.model))
+            self._shares.charge(placing.request, now_ns, fleet.cost_ns(placing.request.model))
         return begun
 
     def _hedge(self, now_ns: int, fleet: Fleet) -> list[Assignment]:
@@ -257,7 +261,7 @@ class Policy:
         seat.give(pack, now_ns, ends_ns)
         return assignment
 
-    def _overload(self, fleet: Fleet, order: Sequence[Request]) -> list[Shed]:
+    def _overload(self, now_ns: int, fleet: Fleet, order: Sequence[Request]) -> list[Shed]:
         """Give up regions until little waits: those worth least, of these whose turn is last.
 
         Frames that a camera is promised come after all others, and keep a region in any case.
@@ -270,29 +274,33 @@ class Policy:
             regions.setdefault(_region_key(request), []).append(request)
         left = Counter(key[:2] for key in regions)  # regions by frame
         given_up: list[Request] = []
-        for key in self._least_first(regions):
+        for key in self._least_first(now_ns, regions):
             if backlog_ns <= BACKLOG_AT_MOST_NS:
                 break
             requests = regions[key]
-            if self._may_be_given_up(requests[0], is_last=left[key[:2]] == 1):
+            if self._may_be_given_up(now_ns, requests[0], is_last=left[key[:2]] == 1):
                 left[key[:2]] -= 1
                 given_up += requests
                 backlog_ns -= sum(fleet.drain_ns(request.model) for request in requests)
         return [Shed(request, ShedCause.OVERLOAD) for request in given_up]
 
-    def _least_first(self, regions: Mapping[_RegionKey, Sequence[Request]]) -> list[_RegionKey]:
+    def _least_first(
+        self, now_ns: int, regions: Mapping[_RegionKey, Sequence[Request]]
+    ) -> list[_RegionKey]:
         """Return regions, those to be given up first at the front."""
-        last_first = list(regions)[::-1]
-        return sorted(
-            last_first,
-            key=lambda key: (self._shares.is_due(regions[key][0]), regions[key][0].worth),
-        )
 
-    def _may_be_given_up(self, request: Request, *, is_last: bool) -> bool:
+        def value(key: _RegionKey) -> tuple[bool, int]:
+            request = regions[key][0]
+            return self._shares.is_due(request, now_ns), request.worth
+
+        last_first = list(regions)[::-1]
+        return sorted(last_first, key=value)
+
+    def _may_be_given_up(self, now_ns: int, request: Request, *, is_last: bool) -> bool:
         if self._shares.has_begun_region(request):
             return False
         is_all_there_is = is_last and not self._shares.has_begun_frame(request)
-        return not (is_all_there_is and self._shares.is_due(request))
+        return not (is_all_there_is and self._shares.is_due(request, now_ns))
 
     def _wake_ns(self, now_ns: int, waiting: Iterable[Request]) -> int | None:
         moments = [request.deadline_ns for request in waiting]

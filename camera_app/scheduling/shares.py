@@ -15,7 +15,7 @@ from camera_app.clock import NS_PER_S
 from camera_app.scheduling.load import CameraShare, Request
 
 # Frames do not come like clockwork; one that is early by less than this share of the promised
-# interval counts as the one that is due, or a camera at 5 fps that is promised 5 would get 2.5.
+# interval is due, or a camera at 5 fps that is promised 5 would be promised every second frame.
 EARLY_SHARE = 0.25
 
 
@@ -26,6 +26,7 @@ class _Camera:
     Attributes:
         share: What it may take.
         clock: What it was given, nanoseconds of device time by weight.
+        due_ns: When another frame of it is due by the promised rate.
         frame_ns: Capture time of the last frame of which something was begun.
         turn: The clock when that frame was begun.
         was_due: That frame was due by the promised rate.
@@ -34,15 +35,27 @@ class _Camera:
 
     share: CameraShare
     clock: float = 0.0
+    due_ns: float = 0.0
     frame_ns: int | None = None
     turn: float = 0.0
     was_due: bool = False
     begun: set[int] = field(default_factory=set)
 
     @property
-    def due_after_ns(self) -> float:
-        """How long after the last frame the next one is due."""
-        return (1 - EARLY_SHARE) * NS_PER_S / self.share.min_fps
+    def interval_ns(self) -> float:
+        return NS_PER_S / self.share.min_fps
+
+    @property
+    def early_ns(self) -> float:
+        return EARLY_SHARE * self.interval_ns
+
+    def next_due_ns(self, now_ns: int) -> float:
+        """Return when the next frame is due if one is begun now.
+
+        What is begun a little late makes the next one due a little sooner, so that the rate holds;
+        what was given beyond the promise does not put the promise off.
+        """
+        return min(max(self.due_ns, now_ns - self.early_ns), now_ns) + self.interval_ns
 
 
 class FairShares:
@@ -66,22 +79,20 @@ class FairShares:
         if cameras:
             self._reached = max(self._reached, min(self._camera(name).clock for name in cameras))
 
-    def is_due(self, request: Request) -> bool:
+    def is_due(self, request: Request, now_ns: int) -> bool:
         """Tell whether a request belongs to a frame that its camera is promised."""
-        return self.standing(request)[0]
+        return self.standing(request, now_ns)[0]
 
-    def standing(self, request: Request) -> tuple[bool, float]:
+    def standing(self, request: Request, now_ns: int) -> tuple[bool, float]:
         """Return whether a request's frame is due, and its place in line: the least is next.
 
         A frame that was begun keeps its place: to finish it brings an answer sooner than to begin
         another.
         """
         camera = self._camera(request.camera)
-        if camera.frame_ns is None:
-            return True, camera.clock
         if request.captured_ns == camera.frame_ns:
             return camera.was_due, camera.turn
-        return request.captured_ns - camera.frame_ns >= camera.due_after_ns, camera.clock
+        return now_ns >= camera.due_ns - camera.early_ns, camera.clock
 
     def has_begun_frame(self, request: Request) -> bool:
         """Tell whether something of the request's frame was begun."""
@@ -92,11 +103,12 @@ class FairShares:
         camera = self._camera(request.camera)
         return camera.frame_ns == request.captured_ns and request.region in camera.begun
 
-    def charge(self, request: Request, cost_ns: float) -> None:
+    def charge(self, request: Request, now_ns: int, cost_ns: float) -> None:
         """Take note that a request was given to a device that it will keep busy for so long."""
         camera = self._camera(request.camera)
         if camera.frame_ns != request.captured_ns:
-            camera.was_due = self.is_due(request)
+            camera.was_due = self.is_due(request, now_ns)
+            camera.due_ns = camera.next_due_ns(now_ns)
             camera.frame_ns = request.captured_ns
             camera.turn = camera.clock
             camera.begun.clear()
