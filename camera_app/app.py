@@ -8,29 +8,31 @@ an event finds its way the moment the first frame is looked at. They are stopped
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from camera_app import __version__
 from camera_app.capture import LiveSource
 from camera_app.clock import Clock, SystemClock
-from camera_app.config import CameraSettings, Config
+from camera_app.config import ALL_STICKS, NO_STICK, CameraSettings, Config, InferenceSettings
 from camera_app.events import event_id, random_bits
 from camera_app.health import (
     CameraFigures,
     DeviceFigures,
     Heartbeat,
     Place,
+    PressureGauge,
     SnapshotFolder,
     occupancy,
     places_of,
 )
+from camera_app.inference.edgetpu import Performance, Stick
 from camera_app.media import SnapshotKeeper
-from camera_app.models import ModelSet, find_models
+from camera_app.models import ModelPack, ModelSet, find_ladder, find_models
 from camera_app.pipeline import Asking, CameraWatch, CameraWorker
 from camera_app.publish import Publisher, StateBoard, Topics, count_message
-from camera_app.scheduling import CpuSeats
+from camera_app.scheduling import CameraShare, CpuSeats, Executor, StickPlan
 from camera_app.store import DATABASE_NAME, EventStore, interrupted_changes
 from camera_app.threads import LatestBox, Part
 from camera_app.values import Event, EventChange, Frame
@@ -73,7 +75,7 @@ class App:
         self._cameras: dict[str, _Camera] = {}
         self._began_ns = 0
         self._store: EventStore | None = None
-        self._seats: CpuSeats | None = None
+        self._executor: Executor | None = None
         self._publisher: Publisher | None = None
         self._topics = Topics(config.mqtt.base_topic, config.device_id)
 
@@ -95,7 +97,7 @@ class App:
     def figures(self) -> DeviceFigures:
         """Return how every part does now."""
         assert self._store is not None, "figures are for after start"
-        assert self._seats is not None, "figures are for after start"
+        assert self._executor is not None, "figures are for after start"
         return DeviceFigures(
             version=__version__,
             uptime_ns=self._clock.monotonic_ns() - self._began_ns,
@@ -103,7 +105,7 @@ class App:
                 name: CameraFigures(camera.source.stats(), camera.worker.stats)
                 for name, camera in self._cameras.items()
             },
-            seats=self._seats.stats,
+            executor=self._executor.stats,
             store=self._store.stats(),
             publisher=None if self._publisher is None else self._publisher.stats(),
         )
@@ -130,12 +132,30 @@ class App:
         if self._publisher is not None:
             _begin(self._publisher, stack)
             stack.callback(self._tell_the_rest, self._publisher, self._store)
-        by_name = {pack.name: pack for one in models.values() for pack in one.packs}
-        self._seats = CpuSeats(by_name, config.inference.cpu_seats)
-        _begin(self._seats, stack)
+        self._executor = self._made_executor(wanted, models.values())
+        _begin(self._executor, stack)
         for name, settings in wanted.items():
             self._add_camera(name, settings, models[name], board, stack)
         _begin(self._heartbeat(board), stack)
+
+    def _made_executor(
+        self, cameras: Mapping[str, CameraSettings], models: Iterable[ModelSet]
+    ) -> Executor:
+        config = self._config
+        packs = {pack.name: pack for one in models for pack in one.packs}
+        ladders = {
+            name: find_ladder(pack, config.models.trusted_keys)
+            if config.inference.smaller_models
+            else (pack,)
+            for name, pack in packs.items()
+        }
+        rungs = {pack.name: pack for ladder in ladders.values() for pack in ladder}
+        shares = {
+            name: CameraShare(camera.priority, min(camera.min_fps, camera.fps))
+            for name, camera in cameras.items()
+        }
+        seats = CpuSeats(rungs, config.inference.cpu_seats)
+        return Executor(ladders, seats, shares, self._clock, stick_plan(config.inference))
 
     def _tell_the_rest(self, publisher: Publisher, store: EventStore) -> None:
         """Let the last changes go out, for a moment; the next start tells what does not."""
@@ -165,7 +185,7 @@ class App:
         stack: ExitStack,
     ) -> None:
         assert self._store is not None
-        assert self._seats is not None
+        assert self._executor is not None
         feed = self._inputs[name]
         folder = SnapshotFolder(self._config.data.folder / "snapshots" / name, settings.snapshots)
         keeper = SnapshotKeeper(folder.folder, settings.snapshots)
@@ -176,7 +196,7 @@ class App:
         worker = CameraWorker(
             CameraWatch(name, settings, models.input_size, _new_event_id, models.labels_by_pack),
             feed.frames,
-            self._seats,
+            self._executor,
             asking=Asking(models.names, settings.tracking.min_score),
             clock=self._clock,
             commit=self._store.commit,
@@ -186,6 +206,9 @@ class App:
         _begin(worker, stack)
 
     def _heartbeat(self, board: StateBoard) -> Heartbeat:
+        executor = self._executor
+        assert executor is not None
+        gauge = PressureGauge(self._clock, lambda: executor.stats.seats.invoke_cpu_ns)
         return Heartbeat(
             self.figures,
             board,
@@ -193,6 +216,7 @@ class App:
             self._clock,
             status_interval_s=self._config.mqtt.status_interval_s,
             snapshots=[camera.snapshots for camera in self._cameras.values()],
+            pulse=lambda: executor.note_pressure(gauge.read()),
         )
 
 
@@ -239,6 +263,20 @@ class _Telling:
             if zone:
                 topic = self._topics.zone_count(self._camera, zone, label)
             self._board.put(topic, count_message(count))
+
+
+def stick_plan(settings: InferenceSettings) -> StickPlan | None:
+    """Return which sticks are to be used; None: none."""
+    if settings.edgetpu == (NO_STICK,):
+        return None
+    performance = None
+    if settings.edgetpu_performance != "default":
+        performance = Performance(settings.edgetpu_performance.capitalize())
+
+    def make(place: str, packs: Sequence[ModelPack]) -> Stick:
+        return Stick(place, packs, performance)
+
+    return StickPlan(make, () if settings.edgetpu == (ALL_STICKS,) else settings.edgetpu)
 
 
 def _begin(part: Part, stack: ExitStack) -> None:

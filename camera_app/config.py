@@ -64,7 +64,7 @@ Vertex = tuple[Share, Share]
 Polygon = Annotated[tuple[Vertex, ...], Field(min_length=3, max_length=64)]
 
 # MQTT topics have these as levels beside the names of cameras or labels; see publish/topics.py.
-RESERVED_CAMERA_NAMES = frozenset({"availability", "status", "events"})
+RESERVED_CAMERA_NAMES = frozenset({"availability", "status", "events", "fallback"})
 
 
 class Section(BaseModel):

@@ -11,9 +11,15 @@ from pathlib import Path
 
 from camera_app.clock import Clock, nanoseconds
 from camera_app.config import SnapshotSettings
-from camera_app.health.status import DeviceFigures, status_of
+from camera_app.health.status import DeviceFigures, Standing, status_of
 from camera_app.media import tidy
-from camera_app.publish import StateBoard, Topics, availability_message, status_message
+from camera_app.publish import (
+    StateBoard,
+    Topics,
+    availability_message,
+    fallback_message,
+    status_message,
+)
 from camera_app.threads import Worker
 
 PULSE_S = 1.0
@@ -29,7 +35,7 @@ class SnapshotFolder:
 
 
 class Heartbeat(Worker):
-    """Tells availability within a second, status at its interval, and tidies the stills.
+    """Tells availability and fallbacks within a second, status at its interval; tidies the stills.
 
     Args:
         figures: Reads every part's figures; called on this thread.
@@ -38,6 +44,7 @@ class Heartbeat(Worker):
         clock: Time.
         status_interval_s: Seconds between two status messages.
         snapshots: The folders to tidy.
+        pulse: What else is to be done at each pulse, before the figures are read.
     """
 
     def __init__(
@@ -49,6 +56,7 @@ class Heartbeat(Worker):
         *,
         status_interval_s: float,
         snapshots: Sequence[SnapshotFolder] = (),
+        pulse: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__("camera-app heartbeat")
         self._figures = figures
@@ -57,15 +65,19 @@ class Heartbeat(Worker):
         self._clock = clock
         self._status_interval_ns = nanoseconds(status_interval_s)
         self._snapshots = tuple(snapshots)
+        self._pulse = pulse
         # Owned by this thread.
+        self._standing = Standing()
         self._told_ns: int | None = None
         self._tidied_ns: int | None = None
 
     def run_once(self) -> None:
         """Look once at every part, then wait for the next pulse."""
         now_ns = self._clock.monotonic_ns()
+        self._pulse()
         figures = self._figures()
         self._tell_availability(figures)
+        self._tell_fallback(figures)
         if self._told_ns is None or now_ns - self._told_ns >= self._status_interval_ns:
             self._told_ns = now_ns
             self._board.put(self._topics.status, status_message(status_of(figures)))
@@ -83,6 +95,10 @@ class Heartbeat(Worker):
         for name, camera in figures.cameras.items():
             payload = availability_message(camera.source.is_delivering)
             self._board.put(self._topics.camera_availability(name), payload)
+
+    def _tell_fallback(self, figures: DeviceFigures) -> None:
+        status = self._standing.fallback(figures.executor, self._clock.wall_ns())
+        self._board.put(self._topics.fallback, fallback_message(status))
 
     def _tidy(self) -> None:
         for one in self._snapshots:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from camera_app.clock import nanoseconds
 from camera_app.pipeline.looking import LookPlan
 from camera_app.pipeline.merging import Look, of_all_models
-from camera_app.scheduling import Demand
-from camera_app.values import Detection, Picture
+from camera_app.scheduling import ANSWER_WITHIN_S, Demand
+from camera_app.values import Detection, Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +27,39 @@ class Asking:
     models: tuple[str, ...]
     min_score: float
 
-    def demands(self, picture: Picture, plan: LookPlan) -> list[Demand]:
+    def demands(self, frame: Frame, plan: LookPlan) -> list[Demand]:
         """Return the demands of a plan, those of a region together."""
+        deadline_ns = frame.captured_ns + nanoseconds(ANSWER_WITHIN_S)
         return [
-            Demand(model, picture, region, self.min_score)
-            for region in plan.regions
+            Demand(
+                model=model,
+                picture=frame.picture,
+                region=region,
+                min_score=self.min_score,
+                camera=frame.camera,
+                place=place,
+                worth=worth,
+                captured_ns=frame.captured_ns,
+                deadline_ns=deadline_ns,
+            )
+            for place, (region, worth) in enumerate(zip(plan.regions, plan.worths, strict=True))
             for model in self.models
         ]
 
-    def looks(self, plan: LookPlan, found: Sequence[Sequence[Detection]]) -> list[Look]:
-        """Return each region of a plan with its detections.
+    def looks(self, plan: LookPlan, found: Sequence[Sequence[Detection] | None]) -> list[Look]:
+        """Return each region that was looked at with its detections.
+
+        A region that one of the models gave no answer for is left out: half an answer would take
+        what the other one finds for gone.
 
         Args:
             plan: That was asked for.
-            found: The answer to each demand, in the order of the demands.
+            found: The answer to each demand, in the order of the demands; None: there is none.
         """
         each = len(self.models)
-        return [
-            (region, of_all_models(found[number * each : (number + 1) * each]))
-            for number, region in enumerate(plan.regions)
-        ]
+        looks: list[Look] = []
+        for place, region in enumerate(plan.regions):
+            answers = [one for one in found[place * each : (place + 1) * each] if one is not None]
+            if len(answers) == each:
+                looks.append((region, of_all_models(answers)))
+        return looks

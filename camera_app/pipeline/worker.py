@@ -14,20 +14,21 @@ from concurrent.futures import TimeoutError as LookTimeoutError
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from camera_app.clock import Clock, nanoseconds
+from camera_app.clock import Clock, nanoseconds, seconds
 from camera_app.errors import DeviceError, ModelError
 from camera_app.pipeline.asking import Asking
 from camera_app.pipeline.looking import LookPlan, ShedReason
 from camera_app.pipeline.merging import Look
+from camera_app.pipeline.sight import Sight
 from camera_app.pipeline.watch import CameraWatch
-from camera_app.scheduling import CpuSeats
-from camera_app.threads import Closed, LatestBox, Worker
-from camera_app.values import Event, EventChange, Frame, FrameCounts
+from camera_app.scheduling import Answer, Demand, DemandShed
+from camera_app.threads import Closed, Deadline, LatestBox, Worker
+from camera_app.values import Detection, Event, EventChange, Frame, FrameCounts
 
 _log = logging.getLogger(__name__)
 
 TAKE_S = 0.5
-LOOK_LIMIT_S = 5.0  # a network that takes longer on a CPU is as good as hung
+LOOK_LIMIT_S = 5.0  # a frame that takes longer is given up; a network on the CPU cannot be killed
 BLIND_AFTER_S = 10.0  # without a frame for so long, what was seen cannot be called there any more
 LATENCIES_KEPT = 500
 RATE_SPAN_S = 10.0
@@ -45,6 +46,13 @@ class Concluded(Protocol):
     ) -> None: ...
 
 
+class Asked(Protocol):
+    """Whom a look is asked of: the executor."""
+
+    def ask(self, demands: Sequence[Demand]) -> list[Answer]:
+        """Ask for all of a frame; each answer is there later, or an error in its place."""
+
+
 @dataclass(frozen=True, slots=True)
 class CameraStats:
     """What one camera has done so far.
@@ -56,6 +64,7 @@ class CameraStats:
         latency_p50_ms: From capture to conclusion of recent frames that were looked at.
         latency_p95_ms: The same, nineteen of twenty are faster.
         last_look_ns: Monotonic time of the last frame that was looked at; None before the first.
+        blind_s: Seconds in which frames came and nothing looked.
     """
 
     counts: FrameCounts
@@ -64,6 +73,7 @@ class CameraStats:
     latency_p50_ms: float | None
     latency_p95_ms: float | None
     last_look_ns: int | None
+    blind_s: float = 0.0
 
 
 class CameraWorker(Worker):
@@ -72,7 +82,7 @@ class CameraWorker(Worker):
     Args:
         watch: What becomes of the frames; belongs to this thread from `start` on.
         frames: Where the source leaves the newest frame.
-        seats: Who looks.
+        devices: Who looks.
         asking: What a look asks of them.
         clock: Time.
         commit: Makes changes durable; must not lose them, may block when the disk is behind.
@@ -83,7 +93,7 @@ class CameraWorker(Worker):
         self,
         watch: CameraWatch,
         frames: LatestBox[Frame],
-        seats: CpuSeats,
+        devices: Asked,
         *,
         asking: Asking,
         clock: Clock,
@@ -93,7 +103,7 @@ class CameraWorker(Worker):
         super().__init__(f"camera-app {watch.name}")
         self._watch = watch
         self._frames = frames
-        self._seats = seats
+        self._devices = devices
         self._asking = asking
         self._clock = clock
         self._commit = commit
@@ -104,6 +114,7 @@ class CameraWorker(Worker):
         self._last_frame_ns: int | None = None
         self._last_look_ns: int | None = None
         self._has_seen = False
+        self._sight = Sight()
         self._latencies_ms: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._looks_ns: deque[int] = deque()  # those of the last `RATE_SPAN_S`
         self._stats = CameraStats(FrameCounts(), 0, 0.0, None, None, None)
@@ -140,7 +151,10 @@ class CameraWorker(Worker):
 
     def _count_replaced(self) -> None:
         replaced = self._frames.replaced
-        self._watch.pass_over(ShedReason.BUSY, replaced - self._replaced)
+        passed_over = replaced - self._replaced
+        if passed_over:
+            self._watch.pass_over(ShedReason.BUSY, passed_over)
+            _log.debug("camera %s: %d frames shed: busy", self._watch.name, passed_over)
         self._replaced = replaced
 
     def _see_through(self, frame: Frame) -> None:
@@ -152,29 +166,43 @@ class CameraWorker(Worker):
                 self._watch.give_up(ShedReason.FAILED)
 
     def _follow(self, frame: Frame) -> None:
+        self._sight.take(frame.captured_ns)
         plan = self._watch.plan(frame)
         if plan.shed is not None:
+            self._sight.see(self._clock.monotonic_ns())  # the gate has
             return
         looks = self._look(frame, plan)
-        if looks is None:
-            self._watch.give_up(ShedReason.FAILED)
+        if isinstance(looks, ShedReason):
+            self._watch.give_up(looks)
+            _log.debug("camera %s: 1 frames shed: %s", frame.camera, looks)
             return
         changes = self._watch.conclude(frame, looks, self._wall_of(frame.captured_ns))
         self._tell(frame, changes)
         self._note_look(frame, looks)
 
-    def _look(self, frame: Frame, plan: LookPlan) -> list[Look] | None:
-        """Return what was found in each region, or None when the networks could not answer."""
+    def _look(self, frame: Frame, plan: LookPlan) -> list[Look] | ShedReason:
+        """Return what was found in each region that was looked at; if none was, why not."""
         try:
-            demands = self._asking.demands(frame.picture, plan)
-            answers = [self._seats.submit(demand) for demand in demands]
-            found = [answer.result(LOOK_LIMIT_S) for answer in answers]
+            answers = self._devices.ask(self._asking.demands(frame, plan))
+        except Closed:
+            return ShedReason.STOPPED
+        deadline = Deadline(LOOK_LIMIT_S)
+        outcomes = [self._outcome(answer, deadline) for answer in answers]
+        found = [None if isinstance(one, ShedReason) else one for one in outcomes]
+        looks = self._asking.looks(plan, found)
+        return looks or next(one for one in outcomes if isinstance(one, ShedReason))
+
+    def _outcome(self, answer: Answer, deadline: Deadline) -> Sequence[Detection] | ShedReason:
+        """Return what was found, or why nothing looked."""
+        try:
+            return answer.result(deadline.remaining_s())
+        except DemandShed as shed:
+            return ShedReason(shed.cause.value)
         except (DeviceError, ModelError, LookTimeoutError) as error:
             _log.error("camera %s: a frame could not be looked at: %s", self._watch.name, error)
-            return None
-        except (CancelledError, Closed):
-            return None  # the seats are stopping, and so are we
-        return self._asking.looks(plan, found)
+            return ShedReason.FAILED
+        except CancelledError:
+            return ShedReason.STOPPED  # the devices are stopping, and so are we
 
     def _end_events_if_blind(self) -> None:
         now_ns = self._clock.monotonic_ns()
@@ -195,9 +223,12 @@ class CameraWorker(Worker):
         if not self._has_seen and any(found for _, found in looks):
             self._has_seen = True
             _log.info("camera %s sees its first object", self._watch.name)
+        now_ns = self._clock.monotonic_ns()
+        self._sight.see(now_ns)
         self._last_look_ns = frame.captured_ns
         self._looks_ns.append(frame.captured_ns)
-        self._latencies_ms.append((self._clock.monotonic_ns() - frame.captured_ns) / 1e6)
+        self._latencies_ms.append((now_ns - frame.captured_ns) / 1e6)
+        _log.debug("camera %s: frame of %d seen at %d", frame.camera, frame.captured_ns, now_ns)
 
     def _looked_at_fps(self) -> float:
         oldest_ns = self._clock.monotonic_ns() - nanoseconds(RATE_SPAN_S)
@@ -214,6 +245,7 @@ class CameraWorker(Worker):
             latency_p50_ms=_percentile(ordered, 0.50),
             latency_p95_ms=_percentile(ordered, 0.95),
             last_look_ns=self._last_look_ns,
+            blind_s=seconds(self._sight.blind_ns(self._clock.monotonic_ns())),
         )
 
 

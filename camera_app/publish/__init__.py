@@ -2,11 +2,15 @@
 
 from camera_app.publish.board import Notice, StateBoard
 from camera_app.publish.client import Publisher, PublisherStats
+from camera_app.publish.incoming import Incoming
 from camera_app.publish.payloads import (
     CameraStatus,
     DeviceStatus,
+    FallbackStatus,
+    NetworkDevice,
     availability_message,
     count_message,
+    fallback_message,
     ledger_message,
     status_message,
 )
@@ -16,6 +20,9 @@ from camera_app.publish.window import Window
 __all__ = [
     "CameraStatus",
     "DeviceStatus",
+    "FallbackStatus",
+    "Incoming",
+    "NetworkDevice",
     "Notice",
     "Publisher",
     "PublisherStats",
@@ -24,6 +31,7 @@ __all__ = [
     "Window",
     "availability_message",
     "count_message",
+    "fallback_message",
     "ledger_message",
     "level",
     "status_message",

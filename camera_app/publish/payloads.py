@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from camera_app.store import CommittedChange
 
 STATUS_SCHEMA = 1
+FALLBACK_SCHEMA = 1
 
 ONLINE = b"online"
 OFFLINE = b"offline"
@@ -56,6 +57,9 @@ class CameraStatus:
         shed: How many nothing looked at, by reason.
         latency_p50_ms: From capture to committed event, half are faster; None: not known.
         latency_p95_ms: The same, nineteen of twenty are faster.
+        under_way: Frames that are being looked at just now: captured = looked_at + all of shed +
+            under_way.
+        blind_s: Seconds since the start in which frames came and nothing looked.
     """
 
     state: str
@@ -66,6 +70,34 @@ class CameraStatus:
     shed: Mapping[str, int]
     latency_p50_ms: float | None = None
     latency_p95_ms: float | None = None
+    under_way: int = 0
+    blind_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkDevice:
+    """One device that networks run on, on the `status` topic.
+
+    Attributes:
+        kind: `cpu` or `edgetpu`.
+        condition: `healthy`, `suspect` (in use, and watched), `probation` (lately back) or `broken`
+            (not in use).
+        answers: Requests that it has answered.
+        failures: Requests that it has failed.
+        finding: Name of what is wrong with it; empty if nothing is.
+        problem: The same in a sentence, with what to do.
+        temperature_c: Of its chip; None where nobody tells.
+        service_ms: What a request takes on average, by model pack.
+    """
+
+    kind: str
+    condition: str
+    answers: int = 0
+    failures: int = 0
+    finding: str = ""
+    problem: str = ""
+    temperature_c: float | None = None
+    service_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +108,13 @@ class DeviceStatus:
         version: Of camera-app.
         uptime_s: Seconds since the service started.
         cameras: Each camera by name.
-        device: What runs the networks now, such as `cpu`.
+        device: What runs the networks now: `cpu`, or the places of the Edge TPUs in use.
+        devices: Each device that networks run on, by name.
+        rung: How many steps down to smaller models, from 0.
+        reasons: Why less is done than was asked for: `overload`, `heat`, `under_voltage`,
+            `stick_lost`; empty: nothing is amiss.
+        fallbacks: How often an Edge TPU that was in use was lost.
+        hedges: Requests that were given to a second device because the first was late or doubted.
         backlog: Event changes that no broker has acknowledged.
         oldest_unsent_age_s: Age of the oldest of those; None if there is none.
         store: State of the event store: `open`, `full`, `corrupt`.
@@ -84,12 +122,19 @@ class DeviceStatus:
         untold_changes: Event changes that went by age or number before they were told.
         reconnects: Connections to the broker that were lost since the start.
         temperature_c: Of the processor; None: not known.
+        under_voltage: The supply does not give enough.
+        throttled: The processor's clock is held down.
     """
 
     version: str
     uptime_s: float
     cameras: Mapping[str, CameraStatus] = field(default_factory=dict)
     device: str = "cpu"
+    devices: Mapping[str, NetworkDevice] = field(default_factory=dict)
+    rung: int = 0
+    reasons: tuple[str, ...] = ()
+    fallbacks: int = 0
+    hedges: int = 0
     backlog: int = 0
     oldest_unsent_age_s: float | None = None
     store: str = "open"
@@ -97,6 +142,37 @@ class DeviceStatus:
     untold_changes: int = 0
     reconnects: int = 0
     temperature_c: float | None = None
+    under_voltage: bool = False
+    throttled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackStatus:
+    """What the `fallback` topic tells: whether less is done than was asked for.
+
+    Attributes:
+        active: Whether it is so now.
+        reasons: Why: as in the status.
+        device: What runs the networks now.
+        rung: How many steps down to smaller models.
+        lost: What is wrong with each Edge TPU that is not in use, and what to do, by name.
+        since: Unix time in seconds at which this began, good or bad.
+        count: How often an Edge TPU that was in use was lost since the start.
+    """
+
+    active: bool
+    reasons: tuple[str, ...]
+    device: str
+    rung: int
+    lost: Mapping[str, str]
+    since: float
+    count: int
+
+
+def fallback_message(status: FallbackStatus) -> bytes:
+    """Return what stands on the `fallback` topic."""
+    plain = {"schema": FALLBACK_SCHEMA, **asdict(status)}
+    return json.dumps(_rounded(plain), sort_keys=True, separators=(",", ":")).encode()
 
 
 def status_message(status: DeviceStatus) -> bytes:

@@ -34,6 +34,11 @@ class Topics:
         """How the device does; retained."""
         return f"{self.root}/status"
 
+    @property
+    def fallback(self) -> str:
+        """Whether less is done than the owner asked for, and why; retained."""
+        return f"{self.root}/fallback"
+
     def camera_availability(self, camera: str) -> str:
         """`online` or `offline`: whether this camera can see; retained."""
         return f"{self.root}/{camera}/availability"

@@ -277,7 +277,7 @@ class _ClipReplay:
 
     def _look(self, frame: Frame) -> _UnderWay:
         plan = self._watch.plan(frame)
-        demands = self._asking.demands(frame.picture, plan)
+        demands = self._asking.demands(frame, plan)
         return _UnderWay(frame, plan, tuple(map(self._replay.seats.submit, demands)))
 
     def _conclude(self, done: _UnderWay) -> None:

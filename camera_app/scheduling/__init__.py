@@ -1,5 +1,34 @@
 """Which network looks at which region on which device, and the threads that do it."""
 
-from camera_app.scheduling.executor import Answer, CpuSeats, Demand, SeatStats
+from camera_app.scheduling.cpu import CpuSeats, SeatStats
+from camera_app.scheduling.demand import ANSWER_WITHIN_S, Answer, Demand, DemandShed
+from camera_app.scheduling.executor import DeviceStats, Executor, ExecutorStats, StickPlan
+from camera_app.scheduling.load import (
+    CameraShare,
+    Condition,
+    DeviceKind,
+    Pressure,
+    Reason,
+    ShedCause,
+    Worth,
+)
 
-__all__ = ["Answer", "CpuSeats", "Demand", "SeatStats"]
+__all__ = [
+    "ANSWER_WITHIN_S",
+    "Answer",
+    "CameraShare",
+    "Condition",
+    "CpuSeats",
+    "Demand",
+    "DemandShed",
+    "DeviceKind",
+    "DeviceStats",
+    "Executor",
+    "ExecutorStats",
+    "Pressure",
+    "Reason",
+    "SeatStats",
+    "ShedCause",
+    "StickPlan",
+    "Worth",
+]

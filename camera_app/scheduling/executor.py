@@ -1,194 +1,648 @@
-"""Runs networks on the CPU, one thread a seat, and answers demands in the order they came.
+"""Owns the devices live, and carries out what the policy decides.
 
-A demand is one region of one frame for one model. Each seat has an interpreter of its own for
-each model, with one thread inside: two interpreters are faster than one with two threads.
-Callers bound what they have under way (a camera one frame, replay a few), so the queue is short.
+    cameras ──ask──> waiting ──policy──> CPU seats, sticks ──answers──> cameras
+                        ^                        │
+                        └── what a stick failed ─┘
+
+Every decision is the policy's; here are its lock, its clock, and the threads behind the devices. A
+demand that a stick fails goes to another device at once, and the camera never hears of it.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
-import cv2
-
-from camera_app.errors import CameraAppError, DeviceError
-from camera_app.inference import Network, load_network
+from camera_app.clock import NS_PER_S, Clock, seconds
+from camera_app.inference.edgetpu import PLACES, Finding, Place, PlaceWatch, StickFailed, findings
 from camera_app.models import ModelPack
-from camera_app.threads import STOP_LIMIT_S, Closed
-from camera_app.values import Detection, Picture, Region
+from camera_app.scheduling.condition import DeviceCondition
+from camera_app.scheduling.cpu import CpuSeats, SeatStats
+from camera_app.scheduling.demand import Answer, Demand, DemandShed
+from camera_app.scheduling.load import (
+    Assignment,
+    CameraShare,
+    Condition,
+    Decision,
+    DeviceKind,
+    DeviceState,
+    Ladder,
+    Pressure,
+    Reason,
+    Request,
+    Shed,
+    ShedCause,
+    Variant,
+)
+from camera_app.scheduling.policy import Policy
+from camera_app.scheduling.stick_device import OpenStick, StickDevice
+from camera_app.threads import Closed, Worker
+from camera_app.values import Detection
 
 _log = logging.getLogger(__name__)
 
-MOST_SEATS_BY_DEFAULT = 4
+CPU = "cpu"
+LONGEST_WAIT_NS = NS_PER_S  # the policy is asked at least this often while something goes on
 
-# A thread that comes back from a network waits for the interpreter lock; with Python's default of
-# 5 ms that wait would be as long as the network itself whenever another thread is busy.
-SWITCH_INTERVAL_S = 0.0005
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Demand:
-    """One region of one picture that a model is wanted for.
-
-    Attributes:
-        model: Name of the model pack.
-        picture: The frame's pixels.
-        region: The part to look at.
-        min_score: Detections below it are not wanted.
-    """
-
-    model: str
-    picture: Picture
-    region: Region
-    min_score: float
-
-
-Answer = Future[list[Detection]]
+MakeStick = Callable[[str, Sequence[ModelPack]], OpenStick]
 
 
 @dataclass(frozen=True, slots=True)
-class SeatStats:
-    """What the seats have done so far.
+class StickPlan:
+    """Which sticks to use.
 
     Attributes:
-        looks: Regions that were looked at.
-        failed: Regions that no answer could be given for.
-        invoke_cpu_ns: Processor time spent inside networks.
-        look_ns: Time from taking up a region to its detections, all regions together.
+        make: Makes a stick for a place, not open yet.
+        places: Where they are to be; empty: wherever there is one.
     """
 
-    looks: int = 0
-    failed: int = 0
-    invoke_cpu_ns: int = 0
-    look_ns: int = 0
+    make: MakeStick
+    places: tuple[str, ...] = ()
 
 
-class CpuSeats:
-    """The CPU as a device: some seats, each a thread with its own interpreters.
+@dataclass(frozen=True, slots=True)
+class DeviceStats:
+    """How one device does.
+
+    Attributes:
+        name: `cpu`, or the place of a stick.
+        kind: What it is.
+        condition: How far it is trusted.
+        answers: Requests that it has answered.
+        failures: Requests that it has failed.
+        finding: What is wrong with it; None if nothing is.
+        temperature_c: Of its chip; None where nobody tells.
+        service_ms: What a request takes on average, by pack.
+    """
+
+    name: str
+    kind: DeviceKind
+    condition: Condition
+    answers: int = 0
+    failures: int = 0
+    finding: Finding | None = None
+    temperature_c: float | None = None
+    service_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorStats:
+    """What has been done, and how well things stand.
+
+    Attributes:
+        seats: What the CPU has done.
+        devices: Every device, the CPU first.
+        rung: How far down the ladders, from 0.
+        reasons: Why less is done than was asked for; empty: nothing is amiss.
+        sheds: Requests that were given up, by cause.
+        hedges: Requests that were given to a second device.
+        fallbacks: How often a stick that was in use was lost.
+        pressure: What the machine suffers from.
+    """
+
+    seats: SeatStats = field(default_factory=SeatStats)
+    devices: tuple[DeviceStats, ...] = ()
+    rung: int = 0
+    reasons: tuple[Reason, ...] = ()
+    sheds: dict[ShedCause, int] = field(default_factory=dict)
+    hedges: int = 0
+    fallbacks: int = 0
+    pressure: Pressure = field(default_factory=Pressure)
+
+    @property
+    def in_use(self) -> str:
+        """The devices that networks run on by choice: the usable sticks, else `cpu`."""
+        usable = [
+            device.name
+            for device in self.devices
+            if device.kind is DeviceKind.EDGETPU and device.condition is not Condition.BROKEN
+        ]
+        return " + ".join(usable) or CPU
+
+
+@dataclass(slots=True)
+class _Job:
+    """A demand from asking to answer.
+
+    Attributes:
+        demand: What was asked.
+        request: The same as the policy sees it.
+        answer: Where the camera waits.
+        holders: Devices that have it.
+        error: What the last device said that failed it.
+    """
+
+    demand: Demand
+    request: Request
+    answer: Answer
+    holders: int = 0
+    error: BaseException | None = None
+
+
+@dataclass(slots=True)
+class _Stick:
+    """What the executor keeps of one stick.
+
+    Attributes:
+        device: Its threads.
+        condition: How far it is trusted.
+        sits: Its place while something is plugged in there; None: nothing is.
+        is_known: Whether it was opened once, or could not be; before, nothing is amiss yet.
+        under_way: Requests that it has.
+        is_overdue: It missed the time expected of it, and has not answered since.
+        finding: What is wrong with it, or with a pack on it.
+        refused: Packs that it cannot run.
+    """
+
+    device: StickDevice
+    condition: DeviceCondition
+    sits: Place | None = None
+    is_known: bool = False
+    under_way: int = 0
+    is_overdue: bool = False
+    finding: Finding | None = None
+    refused: frozenset[str] = frozenset()
+
+
+_After = list[Callable[[], object]]
+
+
+class Executor:
+    """The devices of one camera computer, and who is asked what.
 
     Args:
-        packs: The models that will be asked for, by name.
-        seats: How many threads; 0 for one a core, at most four.
-        load: Opens a model; called once a seat and model.
+        ladders: For each model that cameras ask for, the packs that can stand in for it, itself
+            first.
+        seats: The CPU; started and stopped with this, and it must know every pack of the ladders.
+        shares: What each camera may take.
+        clock: Time.
+        sticks: Which sticks to use; None: none.
     """
 
     def __init__(
         self,
-        packs: Mapping[str, ModelPack],
-        seats: int = 0,
-        load: Callable[[ModelPack], Network] = load_network,
+        ladders: Mapping[str, Sequence[ModelPack]],
+        seats: CpuSeats,
+        shares: Mapping[str, CameraShare],
+        clock: Clock,
+        sticks: StickPlan | None = None,
     ) -> None:
-        self._packs = dict(packs)
-        self._load = load
-        self.seats = seats or min(os.cpu_count() or 1, MOST_SEATS_BY_DEFAULT)
-        self._changed = threading.Condition()  # guards every field below but _threads
-        self._waiting: deque[tuple[Demand, Answer]] = deque()
-        self._closed = False
-        self._looks = 0
-        self._failed = 0
-        self._invoke_cpu_ns = 0
-        self._look_ns = 0
-        self._threads: list[threading.Thread] = []  # owned by the caller of start and stop
+        self._seats = seats
+        self._clock = clock
+        self._plan = sticks
+        self._ladders = {
+            name: frozenset(pack.name for pack in packs) for name, packs in ladders.items()
+        }
+        self._stick_packs = _for_sticks(ladders)
+        self._changed = threading.Condition()  # guards every field below but the last two
+        self._policy = Policy({name: _ladder(packs) for name, packs in ladders.items()}, shares)
+        self._next_number = 0
+        self._jobs: dict[int, _Job] = {}
+        self._waiting: dict[int, Request] = {}
+        self._cpu_under_way = 0
+        self._sticks: dict[str, _Stick] = {}
+        self._answers: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter()
+        self._sheds: Counter[ShedCause] = Counter()
+        self._hedges = 0
+        self._fallbacks = 0
+        self._pressure = Pressure()
+        self._rung = 0
+        self._reasons: tuple[Reason, ...] = ()
+        self._closed = True
+        self._wake_ns: int | None = None
+        self._timer = _Timer(self)
+        self._watch = PlaceWatch(self._places_changed)
+
+    # --- life ------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Load every model once on every seat, so that a wrong one is known at once.
+        """Load every model on the CPU and begin to look for sticks; nothing waits for those.
 
         Raises:
             ModelError: A pack cannot be loaded.
         """
-        self._closed = False
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
-        cv2.setNumThreads(1)  # OpenCV's own threads would take the cores from the networks
-        for seat in range(self.seats):
-            networks = {name: self._load(pack) for name, pack in self._packs.items()}
-            name = f"camera-app-cpu-{seat}"
-            thread = threading.Thread(target=self._serve, args=(networks,), name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        self._seats.start()
+        with self._changed:
+            self._closed = False
+        self._timer.start()
+        if self._plan is None:
+            return
+        if not self._stick_packs:
+            _log.warning("no Edge TPU is used: none of the models has a file for it")
+            return
+        for place in self._plan.places:
+            self._add_stick(place)
+        self._watch.start()
 
     def stop(self) -> None:
-        """Cancel what waits, let what runs finish, end the threads."""
+        """Cancel what waits, close the devices, end the threads."""
         with self._changed:
             self._closed = True
-            waiting = list(self._waiting)
+            jobs = list(self._jobs.values())
+            self._jobs.clear()
             self._waiting.clear()
+            sticks = list(self._sticks.values())
             self._changed.notify_all()
-        for _, answer in waiting:
-            answer.cancel()
-        for thread in self._threads:
-            thread.join(STOP_LIMIT_S)
-            if thread.is_alive():
-                _log.error("thread %s did not end within %.0f s", thread.name, STOP_LIMIT_S)
-        self._threads.clear()
+        for job in jobs:
+            job.answer.cancel()
+        self._watch.stop()
+        self._timer.stop()
+        for stick in sticks:
+            stick.device.stop()
+        self._seats.stop()
+        with self._changed:
+            self._sticks.clear()
+            self._cpu_under_way = 0
 
-    def submit(self, demand: Demand) -> Answer:
-        """Queue a demand.
+    # --- for cameras -----------------------------------------------------------------------------
+
+    def ask(self, demands: Sequence[Demand]) -> list[Answer]:
+        """Ask for the demands of one frame; never waits.
 
         Returns:
-            A future: detections best first in pixels of the frame, or the error.
+            A future each: detections best first in pixels of the frame; or DemandShed; or the
+            error of the last device that tried.
 
         Raises:
-            Closed: The seats were stopped.
+            Closed: The executor was stopped.
         """
-        answer: Answer = Future()
         with self._changed:
             if self._closed:
                 raise Closed
-            self._waiting.append((demand, answer))
-            self._changed.notify()
-        return answer
+            answers = [self._enter(demand) for demand in demands]
+            after = self._advance()
+        _do(after)
+        return answers
+
+    def note_pressure(self, pressure: Pressure) -> None:
+        """Take note of what the machine suffers from; from any thread."""
+        with self._changed:
+            self._pressure = pressure
 
     @property
-    def stats(self) -> SeatStats:
-        """What has been done so far."""
+    def stats(self) -> ExecutorStats:
+        """How things stand; from any thread."""
         with self._changed:
-            return SeatStats(self._looks, self._failed, self._invoke_cpu_ns, self._look_ns)
+            sticks = list(self._sticks.items())
+            times = self._policy.service_times_ns()
+            cpu = self._device_stats(CPU, DeviceKind.CPU, Condition.HEALTHY, None, times)
+            devices = [
+                self._device_stats(
+                    name, DeviceKind.EDGETPU, stick.condition.condition, stick.finding, times
+                )
+                for name, stick in sticks
+            ]
+            stats = ExecutorStats(
+                rung=self._rung,
+                reasons=self._reasons,
+                sheds=dict(self._sheds),
+                hedges=self._hedges,
+                fallbacks=self._fallbacks,
+                pressure=self._pressure,
+            )
+        # Outside the lock: these read files and take the locks of others.
+        warm = [
+            replace(device, temperature_c=stick.device.stick.stats.temperature_c)
+            for device, (_, stick) in zip(devices, sticks, strict=True)
+        ]
+        return replace(stats, seats=self._seats.stats, devices=(cpu, *warm))
 
-    def _serve(self, networks: Mapping[str, Network]) -> None:
-        while (job := self._next()) is not None:
-            demand, answer = job
-            if not answer.set_running_or_notify_cancel():
+    def _device_stats(
+        self,
+        name: str,
+        kind: DeviceKind,
+        condition: Condition,
+        finding: Finding | None,
+        times_ns: Mapping[tuple[str, str], float],
+    ) -> DeviceStats:
+        service_ms = {pack: ns / 1e6 for (device, pack), ns in times_ns.items() if device == name}
+        return DeviceStats(
+            name=name,
+            kind=kind,
+            condition=condition,
+            answers=self._answers[name],
+            failures=self._failures[name],
+            finding=finding,
+            service_ms=service_ms,
+        )
+
+    # --- for the timer ---------------------------------------------------------------------------
+
+    def wait_and_advance(self) -> None:
+        """Wait until it is time to decide again, or for `LONGEST_WAIT_NS`, and decide."""
+        with self._changed:
+            ends_ns = self._clock.monotonic_ns() + LONGEST_WAIT_NS
+            while not self._closed:
+                wake_ns = ends_ns if self._wake_ns is None else min(ends_ns, self._wake_ns)
+                left_ns = wake_ns - self._clock.monotonic_ns()
+                if left_ns <= 0:
+                    break
+                self._changed.wait(seconds(left_ns))
+            if self._closed:
+                return
+            after = self._advance()
+        _do(after)
+
+    def wake_timer(self) -> None:
+        """Make the timer look at the time, or at whether it was stopped."""
+        with self._changed:
+            self._changed.notify_all()
+
+    # --- for the keepers of sticks ---------------------------------------------------------------
+
+    def next_try_ns(self, device: str) -> int | None:
+        """Return when to open a stick; None: it is open, or nothing is plugged in there."""
+        with self._changed:
+            stick = self._sticks.get(device)
+            return None if stick is None or stick.sits is None else stick.condition.next_try_ns
+
+    def stick_opened(self, device: str) -> None:
+        """Take note that a stick was opened and gave its known answers."""
+        with self._changed:
+            stick = self._sticks[device]
+            refused = stick.device.stick.stats.refused
+            stick.condition.opened(self._clock.monotonic_ns())
+            stick.is_known, stick.refused = True, frozenset(refused)
+            stick.finding = next(iter(refused.values()), None)
+            after = self._advance()
+        _log.info("Edge TPU %s is in use", device)
+        for finding in refused.values():
+            _log.warning("Edge TPU %s is used without one of the models: %s", device, finding)
+        _do(after)
+
+    def stick_failed(self, device: str, finding: Finding, *, was_open: bool) -> None:
+        """Take note that a stick could not be opened, or failed while nobody asked it."""
+        with self._changed:
+            stick = self._sticks[device]
+            after = self._lose(stick, finding) if was_open else self._keep_closed(stick, finding)
+            after += self._advance()
+        _do(after)
+
+    # --- for the watch of places -----------------------------------------------------------------
+
+    def _places_changed(self, places: tuple[Place, ...]) -> None:
+        assert self._plan is not None, "nobody watches where no stick is wanted"
+        found = {place.name: place for place in places}
+        for name in found:
+            if not self._plan.places and name not in self._sticks:
+                self._add_stick(name)
+        now_ns = self._clock.monotonic_ns()
+        with self._changed:
+            returned = [
+                stick
+                for name, stick in self._sticks.items()
+                if self._note_place(stick, found.get(name), now_ns)
+            ]
+            after = self._advance()
+        for stick in returned:
+            stick.device.wake()
+        _do(after)
+
+    def _note_place(self, stick: _Stick, place: Place | None, now_ns: int) -> bool:
+        """Take note of what is plugged in; return whether that is news to the keeper."""
+        before, stick.sits = stick.sits, place
+        is_broken = stick.condition.condition is Condition.BROKEN
+        if place is None and is_broken:
+            stick.is_known, stick.finding = True, findings.absent(stick.device.name)
+        if place is None:
+            return not is_broken  # it looks whether the stick has noticed
+        if place == before or not is_broken:
+            return False
+        stick.condition.returned(now_ns)
+        return True
+
+    def _add_stick(self, place: str) -> None:
+        assert self._plan is not None
+        stick = self._plan.make(place, self._stick_packs)
+        device = StickDevice(stick, self._stick_packs, PLACES, self, self._clock)
+        with self._changed:
+            if self._closed:
+                return
+            condition = DeviceCondition(self._clock.monotonic_ns())
+            self._sticks[place] = _Stick(device, condition)
+        device.start()
+
+    # --- with the lock held ----------------------------------------------------------------------
+
+    def _enter(self, demand: Demand) -> Answer:
+        number = self._next_number
+        self._next_number += 1
+        rungs = self._ladders[demand.model]
+        refusing = [name for name, stick in self._sticks.items() if stick.refused & rungs]
+        request = Request(
+            number=number,
+            camera=demand.camera,
+            region=demand.place,
+            model=demand.model,
+            worth=demand.worth,
+            captured_ns=demand.captured_ns,
+            deadline_ns=demand.deadline_ns,
+            avoid=frozenset(refusing),
+        )
+        job = _Job(demand, request, Answer())
+        self._jobs[number] = job
+        self._waiting[number] = request
+        return job.answer
+
+    def _advance(self) -> _After:
+        """Let the policy decide and carry it out; return what is to be done without the lock."""
+        now_ns = self._clock.monotonic_ns()
+        waiting = list(self._waiting.values())
+        decision = self._policy.decide(now_ns, waiting, self._states(), self._pressure)
+        for assignment in decision.assignments:
+            self._begin(assignment)
+        after: _After = [self._give_up(shed) for shed in decision.sheds]
+        for name in decision.overdue:
+            self._note_overdue(name, now_ns)
+        after += self._note_standing(decision)
+        self._arm(decision.wake_ns)
+        return after
+
+    def _states(self) -> list[DeviceState]:
+        cpu_free = self._seats.seats - self._cpu_under_way
+        condition = Condition.HEALTHY
+        states = [DeviceState(CPU, DeviceKind.CPU, condition, self._seats.seats, max(0, cpu_free))]
+        for name, stick in self._sticks.items():
+            if not stick.is_known:
                 continue
-            try:
-                answer.set_result(self._look(networks[demand.model], demand))
-            except CameraAppError as error:
-                self._count_failure()
-                answer.set_exception(error)
-            except Exception as error:
-                # The safety net of the seat: a bug met in one region must not take the seat away.
-                _log.exception("a network failed in a way nobody foresaw")
-                self._count_failure()
-                failure = DeviceError(f"the network failed: {error}", where=demand.model)
-                failure.__cause__ = error
-                answer.set_exception(failure)
+            places = stick.device.places
+            condition = stick.condition.condition
+            free = max(0, places - stick.under_way)
+            states.append(DeviceState(name, DeviceKind.EDGETPU, condition, places, free))
+        return states
 
-    def _look(self, network: Network, demand: Demand) -> list[Detection]:
-        began_ns = time.perf_counter_ns()
-        prepared = network.prepare(demand.picture, demand.region)
-        before_ns = time.thread_time_ns()
-        outputs = network.invoke(prepared)
-        invoke_cpu_ns = time.thread_time_ns() - before_ns
-        detections = network.decode(outputs, prepared, min_score=demand.min_score)
-        look_ns = time.perf_counter_ns() - began_ns
-        with self._changed:
-            self._looks += 1
-            self._invoke_cpu_ns += invoke_cpu_ns
-            self._look_ns += look_ns
-        return detections
+    def _begin(self, assignment: Assignment) -> None:
+        number, device = assignment.request.number, assignment.device
+        self._waiting.pop(number, None)
+        job = self._jobs[number]
+        job.holders += 1
+        self._hedges += assignment.is_hedge
+        demand = job.demand
+        if demand.model != assignment.pack:
+            demand = replace(demand, model=assignment.pack)
+        answer = Answer()
+        answer.add_done_callback(partial(self._answered, device, number))
+        if device == CPU:
+            self._cpu_under_way += 1
+            self._seats.submit(demand, answer)
+        else:
+            stick = self._sticks[device]
+            stick.under_way += 1
+            stick.device.submit(demand, seconds(assignment.limit_ns), answer)
 
-    def _count_failure(self) -> None:
-        with self._changed:
-            self._failed += 1
+    def _give_up(self, shed: Shed) -> Callable[[], object]:
+        number = shed.request.number
+        self._waiting.pop(number, None)
+        job = self._jobs.pop(number)
+        self._sheds[shed.cause] += 1
+        error = job.error
+        if error is None or shed.cause is not ShedCause.NO_DEVICE:
+            error = DemandShed(shed.cause)
+        return partial(_settle, job.answer, None, error)
 
-    def _next(self) -> tuple[Demand, Answer] | None:
+    def _note_overdue(self, name: str, now_ns: int) -> None:
+        stick = self._sticks.get(name)
+        if stick is not None and not stick.is_overdue:
+            stick.is_overdue = True
+            stick.condition.late(now_ns)
+
+    def _note_standing(self, decision: Decision) -> _After:
+        before = (self._rung, self._reasons)
+        self._rung, self._reasons = decision.rung, decision.reasons
+        if before[0] == decision.rung:
+            return []
+        reasons = ", ".join(decision.reasons) or "no reason any more"
+        return [partial(_log.warning, "smaller models, rung %d: %s", decision.rung, reasons)]
+
+    def _arm(self, wake_ns: int | None) -> None:
+        before, self._wake_ns = self._wake_ns, wake_ns
+        if wake_ns is not None and (before is None or wake_ns < before):
+            self._changed.notify_all()
+
+    # --- answers, on the devices' threads --------------------------------------------------------
+
+    def _answered(self, device: str, number: int, answer: Answer) -> None:
+        if answer.cancelled():
+            return  # the executor is stopping, and has settled with the camera
+        error = answer.exception()
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
-            return self._waiting.popleft() if self._waiting else None
+            if self._closed:
+                return
+            self._let_go(device)
+            if error is None:
+                after = self._succeed(device, number, answer.result())
+            else:
+                after = self._fail(device, number, error)
+            if self._waiting:
+                after += self._advance()
+        _do(after)
+
+    def _let_go(self, device: str) -> None:
+        if device == CPU:
+            self._cpu_under_way -= 1
+        else:
+            self._sticks[device].under_way -= 1
+
+    def _succeed(self, device: str, number: int, found: list[Detection]) -> _After:
+        now_ns = self._clock.monotonic_ns()
+        self._answers[device] += 1
+        stick = self._sticks.get(device)
+        kind = DeviceKind.CPU if stick is None else DeviceKind.EDGETPU
+        if stick is not None:
+            if not stick.is_overdue:
+                stick.condition.answered(now_ns)
+            stick.is_overdue = False
+        is_first = self._policy.finished(now_ns, device, kind, number)
+        job = self._release(number)
+        return [partial(_settle, job.answer, found, None)] if is_first else []
+
+    def _fail(self, device: str, number: int, error: BaseException) -> _After:
+        self._failures[device] += 1
+        after: _After = []
+        stick = self._sticks.get(device)
+        if stick is not None and isinstance(error, StickFailed) and not stick.device.stick.is_open:
+            after = self._lose(stick, error.finding)
+        must_wait = self._policy.failed(device, number)
+        job = self._jobs[number]
+        job.error = error
+        if must_wait:
+            job.holders -= 1
+            job.request = replace(job.request, avoid=job.request.avoid | {device})
+            self._waiting[number] = job.request
+        else:
+            self._release(number)
+        return after
+
+    def _release(self, number: int) -> _Job:
+        """Note that a device is done with a job; forget it when that was the last one."""
+        job = self._jobs[number]
+        job.holders -= 1
+        if not job.holders:
+            del self._jobs[number]
+        return job
+
+    def _lose(self, stick: _Stick, finding: Finding) -> _After:
+        """Take a stick out of use: it failed. Two of its requests may say so; once is enough."""
+        if stick.condition.condition is Condition.BROKEN:
+            return []
+        stick.condition.failed(self._clock.monotonic_ns())
+        stick.is_overdue = False
+        stick.finding = finding
+        self._fallbacks += 1
+        text = "Edge TPU %s is not used any more, others look instead: %s"
+        return [partial(_log.warning, text, stick.device.name, finding), stick.device.wake]
+
+    def _keep_closed(self, stick: _Stick, finding: Finding) -> _After:
+        stick.condition.open_failed(self._clock.monotonic_ns())
+        before, stick.finding = stick.finding, finding
+        stick.is_known = True
+        if before is not None and before.kind == finding.kind:
+            return []  # said once
+        return [partial(_log.warning, "Edge TPU %s cannot be used: %s", stick.device.name, finding)]
+
+
+class _Timer(Worker):
+    """Asks the policy again when time alone has changed something."""
+
+    def __init__(self, executor: Executor) -> None:
+        super().__init__("camera-app-scheduler")
+        self._executor = executor
+
+    def run_once(self) -> None:
+        self._executor.wait_and_advance()
+
+    def wake(self) -> None:
+        self._executor.wake_timer()
+
+
+def _ladder(packs: Sequence[ModelPack]) -> Ladder:
+    return Ladder(tuple(Variant(pack.name, _kinds(pack)) for pack in packs))
+
+
+def _kinds(pack: ModelPack) -> frozenset[DeviceKind]:
+    cpu = frozenset({DeviceKind.CPU})
+    return cpu if pack.edgetpu is None else cpu | {DeviceKind.EDGETPU}
+
+
+def _for_sticks(ladders: Mapping[str, Iterable[ModelPack]]) -> tuple[ModelPack, ...]:
+    packs = {pack.name: pack for rungs in ladders.values() for pack in rungs if pack.edgetpu}
+    return tuple(packs.values())
+
+
+def _settle(answer: Answer, found: list[Detection] | None, error: BaseException | None) -> None:
+    if not answer.set_running_or_notify_cancel():
+        return
+    if error is None:
+        answer.set_result(found or [])
+    else:
+        answer.set_exception(error)
+
+
+def _do(after: _After) -> None:
+    for step in after:
+        step()

@@ -256,8 +256,8 @@ class Fleet:
     def _trial(self, placing: Placing, free: Sequence[Seat]) -> Placing | None:
         """Return a long idle stick in the place of a CPU, which then answers as well.
 
-        As long as the CPU is quick enough for all that waits, no stick would ever be asked, nor show
-        that it is quicker than was believed.
+        As long as the CPU is quick enough for all that waits, no stick would ever be asked, nor
+        show that it is quicker than was believed.
         """
         if placing.seat.is_stick:
             return None

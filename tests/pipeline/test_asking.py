@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from camera_app.pipeline import Asking, LookPlan, ShedReason
-from camera_app.values import Box, Detection, Region, Yuv420
+from camera_app.scheduling import ANSWER_WITHIN_S, Worth
+from camera_app.values import Box, Detection, Frame, Region, Yuv420
 
 LUMA = np.zeros((480, 640), np.uint8)
 PICTURE = Yuv420(LUMA, LUMA[::2, ::2], LUMA[::2, ::2])
 LEFT, RIGHT = Region(0, 0, 320, 480), Region(320, 0, 320, 480)
 BOX = Box(10, 10, 50, 90)
+FRAME = Frame("front", 7, 1_000, PICTURE)
+BOTH = LookPlan((LEFT, RIGHT), worths=(Worth.MOTION, Worth.RULE))
 
 
 def found(label: str, score: float) -> Detection:
@@ -18,7 +21,7 @@ def found(label: str, score: float) -> Detection:
 
 
 def test_every_model_is_wanted_for_every_region() -> None:
-    demands = Asking(("person", "face"), 0.1).demands(PICTURE, LookPlan((LEFT, RIGHT)))
+    demands = Asking(("person", "face"), 0.1).demands(FRAME, BOTH)
 
     assert [(demand.region, demand.model) for demand in demands] == [
         (LEFT, "person"),
@@ -28,6 +31,28 @@ def test_every_model_is_wanted_for_every_region() -> None:
     ]
     assert {demand.min_score for demand in demands} == {0.1}
     assert all(demand.picture is PICTURE for demand in demands)
+
+
+def test_a_demand_says_whose_it_is_what_it_is_worth_and_until_when() -> None:
+    demands = Asking(("person", "face"), 0.1).demands(FRAME, BOTH)
+
+    assert [(demand.place, demand.worth) for demand in demands] == [
+        (0, Worth.MOTION),
+        (0, Worth.MOTION),
+        (1, Worth.RULE),
+        (1, Worth.RULE),
+    ]
+    assert {(demand.camera, demand.captured_ns) for demand in demands} == {("front", 1_000)}
+    assert {demand.deadline_ns for demand in demands} == {1_000 + int(ANSWER_WITHIN_S * 1e9)}
+
+
+def test_a_region_without_all_its_answers_is_left_out_whole() -> None:
+    """What the other model finds would be taken for gone."""
+    asking = Asking(("person", "face"), 0.1)
+
+    looks = asking.looks(BOTH, [[found("person", 0.9)], None, [found("person", 0.8)], []])
+    assert looks == [(RIGHT, [found("person", 0.8)])]
+    assert asking.looks(BOTH, [None, [], [], None]) == []
 
 
 def test_the_answers_of_all_models_are_those_of_the_region_best_first() -> None:
@@ -43,5 +68,5 @@ def test_the_answers_of_all_models_are_those_of_the_region_best_first() -> None:
 def test_a_frame_that_is_not_looked_at_asks_nothing() -> None:
     asking, plan = Asking(("person",), 0.1), LookPlan((), ShedReason.STILL)
 
-    assert asking.demands(PICTURE, plan) == []
+    assert asking.demands(FRAME, plan) == []
     assert asking.looks(plan, []) == []

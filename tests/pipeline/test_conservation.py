@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
-from typing import cast
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from camera_app.config import CameraSettings, MotionSettings
 from camera_app.errors import DeviceError, DeviceTimeout, ModelOutputError
 from camera_app.pipeline import Asking, CameraWatch, CameraWorker, ShedReason
 from camera_app.pipeline.tally import FrameTally
-from camera_app.scheduling import Answer, CpuSeats, Demand
+from camera_app.scheduling import Answer, Demand, DemandShed, ShedCause
 from camera_app.threads import Closed, LatestBox
 from camera_app.values import Box, Detection, Event, EventChange, Frame, FrameCounts, Size, Yuv420
 
@@ -32,6 +31,7 @@ ENDINGS: dict[str, Exception | None] = {
     "never came": TimeoutError(),
     "cancelled": CancelledError(),
     "stopped": Closed(),
+    **{f"shed: {cause.value}": DemandShed(cause) for cause in ShedCause},
     "a bug": ZeroDivisionError(),
 }
 
@@ -44,7 +44,10 @@ class FatefulSeats:
         self.watch: CameraWatch | None = None
         self.books: list[FrameCounts] = []
 
-    def submit(self, demand: Demand) -> Answer:
+    def ask(self, demands: Sequence[Demand]) -> list[Answer]:
+        return [self._answer(demand) for demand in demands]
+
+    def _answer(self, demand: Demand) -> Answer:
         assert self.watch is not None
         self.books.append(self.watch.counts)
         failure = ENDINGS[self.ending]
@@ -72,7 +75,7 @@ def worker_with(seats: FatefulSeats, *, is_gated: bool) -> tuple[CameraWorker, L
     worker = CameraWorker(
         watch,
         frames,
-        cast(CpuSeats, seats),
+        seats,
         asking=Asking(("m",), 0.1),
         clock=ManualClock(),
         commit=lambda _changes: None,
@@ -95,6 +98,7 @@ def test_no_frame_is_ever_without_a_fate(
     seats = FatefulSeats()
     worker, frames = worker_with(seats, is_gated=is_gated)
     put = 0
+    looked_with: list[str] = []  # the endings of those frames that were not still
 
     def bring() -> None:
         nonlocal put
@@ -102,13 +106,15 @@ def test_no_frame_is_ever_without_a_fate(
         put += 1
 
     for ending, overtaken in steps:
-        seats.ending = ending
+        seats.ending, books = ending, len(seats.books)
         for _ in range(overtaken + 1):
             bring()
         try:
             worker.run_once()
         except ZeroDivisionError:
             assert ending == "a bug"
+        if len(seats.books) > books:
+            looked_with.append(ending)
         counts = worker.stats.counts
         assert (counts.captured, counts.under_way) == (put, 0)
         assert counts.is_conserved
@@ -117,7 +123,10 @@ def test_no_frame_is_ever_without_a_fate(
     worker.closed()
     assert worker.stats.counts.captured == put
     assert worker.stats.counts.is_conserved
-    assert worker.stats.counts.shed.get(ShedReason.STOPPED, 0) == left_unread
+    at_the_end = worker.stats.counts.shed.get(ShedReason.STOPPED, 0)
+    assert at_the_end == left_unread + sum(
+        ending in ("cancelled", "stopped") for ending in looked_with
+    )
     assert all(counts.is_conserved and counts.under_way <= 1 for counts in seats.books)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import cast
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from camera_app.clock import ManualClock, nanoseconds
 from camera_app.config import CameraSettings, EventSettings, MotionSettings
 from camera_app.errors import DeviceError
 from camera_app.pipeline import Asking, CameraWatch, CameraWorker
-from camera_app.scheduling import Answer, CpuSeats, Demand
+from camera_app.scheduling import Answer, Demand, DemandShed, ShedCause
 from camera_app.threads import LatestBox
 from camera_app.values import Box, ChangeType, Detection, Event, EventChange, Frame, Size, Yuv420
 
@@ -34,7 +33,10 @@ class ScriptedSeats:
         self.may_answer = threading.Event()
         self.may_answer.set()
 
-    def submit(self, demand: Demand) -> Answer:
+    def ask(self, demands: Sequence[Demand]) -> list[Answer]:
+        return [self._answer(demand) for demand in demands]
+
+    def _answer(self, demand: Demand) -> Answer:
         self.asked.release()
         assert self.may_answer.wait(LIMIT_S)
         answer: Answer = Future()
@@ -64,7 +66,7 @@ class Rig:
         self.worker = CameraWorker(
             watch,
             self.frames,
-            cast(CpuSeats, self.seats),
+            self.seats,
             asking=Asking(("m", "n"), 0.1),
             clock=self.clock,
             commit=self.changes.extend,
@@ -159,3 +161,23 @@ def test_stopping_ends_what_is_open(rig: Rig) -> None:
     rig.see(5)
     rig.worker.stop()
     assert [change.reason for change in rig.changes] == ["appeared", "stopped"]
+
+
+def test_a_frame_that_was_given_up_is_counted_by_the_rule_that_gave_it_up(rig: Rig) -> None:
+    for failure in (DemandShed(ShedCause.LATE), DemandShed(ShedCause.OVERLOAD)):
+        rig.seats.failures["m"] = failure
+        before = rig.worker.stats.counts.captured
+        rig.put()
+        rig.wait_until(lambda before=before: rig.worker.stats.counts.captured > before)  # type: ignore[misc]
+    rig.wait_until(lambda: rig.worker.stats.counts.under_way == 0)
+    assert rig.worker.stats.counts.shed == {"late": 1, "overload": 1}
+
+
+def test_time_in_which_frames_came_and_nothing_looked_is_blind_time(rig: Rig) -> None:
+    rig.seats.failures["n"] = DeviceError("gone")
+    for failed in range(1, 11):
+        rig.put()
+        rig.wait_until(lambda failed=failed: rig.worker.stats.counts.shed == {"failed": failed})  # type: ignore[misc]
+    rig.seats.failures.clear()
+    rig.see(1)
+    rig.wait_until(lambda: rig.worker.stats.blind_s == pytest.approx(1.0))

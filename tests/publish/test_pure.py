@@ -17,8 +17,10 @@ from camera_app.publish.answers import connection_error, is_success, refusal
 from camera_app.publish.payloads import (
     CameraStatus,
     DeviceStatus,
+    FallbackStatus,
     availability_message,
     count_message,
+    fallback_message,
     ledger_message,
     status_message,
 )
@@ -85,7 +87,9 @@ def test_availability_and_counts_are_bare_words() -> None:
 
 def test_status_carries_its_schema_and_numbers_to_a_thousandth() -> None:
     front = CameraStatus("running", 9.98765, 1.0, 100, 40, {"still": 60}, 12.34567, None)
-    message = json.loads(status_message(DeviceStatus("1.2", 3.00049, {"front": front}, "cpu", 7)))
+    message = json.loads(
+        status_message(DeviceStatus("1.2", 3.00049, {"front": front}, "cpu", backlog=7))
+    )
 
     assert (message["schema"], message["uptime_s"], message["backlog"]) == (1, 3.0, 7)
     assert message["cameras"]["front"]["fps"] == 9.988
@@ -153,3 +157,19 @@ def test_a_refused_message_names_its_topic(code: int) -> None:
 def test_a_message_that_nobody_subscribed_to_was_taken() -> None:
     assert is_success(0)
     assert is_success(0x10)
+
+
+def test_a_fallback_says_why_what_is_lost_and_what_to_do() -> None:
+    lost = {"usb:1-1": "usb:1-1: no Edge TPU is in this place. Plug it in"}
+    status = FallbackStatus(True, ("stick_lost",), "cpu", 1, lost, 1_700_000_000.1234, 3)
+
+    assert json.loads(fallback_message(status)) == {
+        "schema": 1,
+        "active": True,
+        "reasons": ["stick_lost"],
+        "device": "cpu",
+        "rung": 1,
+        "lost": lost,
+        "since": 1_700_000_000.123,
+        "count": 3,
+    }

@@ -1,0 +1,179 @@
+"""Runs networks on the CPU, one thread a seat, and answers demands in the order they came.
+
+Each seat has an interpreter of its own for each model, with one thread inside: two interpreters are
+faster than one with two threads. Nothing is decided here: replay asks the seats directly and waits,
+live the executor does, who gives them no more than there are seats.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import cv2
+
+from camera_app.errors import CameraAppError, DeviceError
+from camera_app.inference import Network, load_network
+from camera_app.models import ModelPack
+from camera_app.scheduling.demand import Answer, Demand
+from camera_app.threads import STOP_LIMIT_S, Closed
+from camera_app.values import Detection
+
+_log = logging.getLogger(__name__)
+
+MOST_SEATS_BY_DEFAULT = 4
+
+# A thread that comes back from a network waits for the interpreter lock; with Python's default of
+# 5 ms that wait would be as long as the network itself whenever another thread is busy.
+SWITCH_INTERVAL_S = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class SeatStats:
+    """What the seats have done so far.
+
+    Attributes:
+        looks: Regions that were looked at.
+        failed: Regions that no answer could be given for.
+        invoke_cpu_ns: Processor time spent inside networks.
+        look_ns: Time from taking up a region to its detections, all regions together.
+    """
+
+    looks: int = 0
+    failed: int = 0
+    invoke_cpu_ns: int = 0
+    look_ns: int = 0
+
+
+class CpuSeats:
+    """The CPU as a device: some seats, each a thread with its own interpreters.
+
+    Args:
+        packs: The models that will be asked for, by name.
+        seats: How many threads; 0 for one a core, at most four.
+        load: Opens a model; called once a seat and model.
+    """
+
+    def __init__(
+        self,
+        packs: Mapping[str, ModelPack],
+        seats: int = 0,
+        load: Callable[[ModelPack], Network] = load_network,
+    ) -> None:
+        self._packs = dict(packs)
+        self._load = load
+        self.seats = seats or min(os.cpu_count() or 1, MOST_SEATS_BY_DEFAULT)
+        self._changed = threading.Condition()  # guards every field below but _threads
+        self._waiting: deque[tuple[Demand, Answer]] = deque()
+        self._closed = False
+        self._looks = 0
+        self._failed = 0
+        self._invoke_cpu_ns = 0
+        self._look_ns = 0
+        self._threads: list[threading.Thread] = []  # owned by the caller of start and stop
+
+    def start(self) -> None:
+        """Load every model once on every seat, so that a wrong one is known at once.
+
+        Raises:
+            ModelError: A pack cannot be loaded.
+        """
+        self._closed = False
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        cv2.setNumThreads(1)  # OpenCV's own threads would take the cores from the networks
+        for seat in range(self.seats):
+            networks = {name: self._load(pack) for name, pack in self._packs.items()}
+            name = f"camera-app-cpu-{seat}"
+            thread = threading.Thread(target=self._serve, args=(networks,), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        """Cancel what waits, let what runs finish, end the threads."""
+        with self._changed:
+            self._closed = True
+            waiting = list(self._waiting)
+            self._waiting.clear()
+            self._changed.notify_all()
+        for _, answer in waiting:
+            answer.cancel()
+        for thread in self._threads:
+            thread.join(STOP_LIMIT_S)
+            if thread.is_alive():
+                _log.error("thread %s did not end within %.0f s", thread.name, STOP_LIMIT_S)
+        self._threads.clear()
+
+    def submit(self, demand: Demand, answer: Answer | None = None) -> Answer:
+        """Queue a demand.
+
+        Args:
+            demand: What is asked.
+            answer: Where to put the answer; None: a new one. What is to be called when it is there
+                is called on the seat's thread.
+
+        Returns:
+            A future: detections best first in pixels of the frame, or the error.
+
+        Raises:
+            Closed: The seats were stopped.
+        """
+        answer = Answer() if answer is None else answer
+        with self._changed:
+            if self._closed:
+                raise Closed
+            self._waiting.append((demand, answer))
+            self._changed.notify()
+        return answer
+
+    @property
+    def stats(self) -> SeatStats:
+        """What has been done so far."""
+        with self._changed:
+            return SeatStats(self._looks, self._failed, self._invoke_cpu_ns, self._look_ns)
+
+    def _serve(self, networks: Mapping[str, Network]) -> None:
+        while (job := self._next()) is not None:
+            demand, answer = job
+            if not answer.set_running_or_notify_cancel():
+                continue
+            try:
+                answer.set_result(self._look(networks[demand.model], demand))
+            except CameraAppError as error:
+                self._count_failure()
+                answer.set_exception(error)
+            except Exception as error:
+                # The safety net of the seat: a bug met in one region must not take the seat away.
+                _log.exception("a network failed in a way nobody foresaw")
+                self._count_failure()
+                failure = DeviceError(f"the network failed: {error}", where=demand.model)
+                failure.__cause__ = error
+                answer.set_exception(failure)
+
+    def _look(self, network: Network, demand: Demand) -> list[Detection]:
+        began_ns = time.perf_counter_ns()
+        prepared = network.prepare(demand.picture, demand.region)
+        before_ns = time.thread_time_ns()
+        outputs = network.invoke(prepared)
+        invoke_cpu_ns = time.thread_time_ns() - before_ns
+        detections = network.decode(outputs, prepared, min_score=demand.min_score)
+        look_ns = time.perf_counter_ns() - began_ns
+        with self._changed:
+            self._looks += 1
+            self._invoke_cpu_ns += invoke_cpu_ns
+            self._look_ns += look_ns
+        return detections
+
+    def _count_failure(self) -> None:
+        with self._changed:
+            self._failed += 1
+
+    def _next(self) -> tuple[Demand, Answer] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
+            return self._waiting.popleft() if self._waiting else None
