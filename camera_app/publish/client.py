@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +19,8 @@ from camera_app.config import MqttSettings
 from camera_app.errors import BrokerRefused, BrokerUnreachable, PublishError, StoreError
 from camera_app.publish.answers import UNSUPPORTED_VERSION, is_success, refusal
 from camera_app.publish.board import Notice, StateBoard
-from camera_app.publish.link import CONNECT_TIMEOUT_S, Answer, Link
+from camera_app.publish.incoming import Incoming, matches
+from camera_app.publish.link import CONNECT_TIMEOUT_S, Answer, Link, Packable
 from camera_app.publish.payloads import availability_message, ledger_message
 from camera_app.publish.properties import EventProperties
 from camera_app.publish.protocol import ProtocolChoice
@@ -47,6 +48,11 @@ TICK_S = 0.5
 # A broker may answer pings and yet acknowledge nothing; then another connection is tried.
 ACKNOWLEDGE_LIMIT_S = 30.0
 GOODBYE_LIMIT_S = 1.5
+# Answers that wait to be told; the connection that their question came on ends with them.
+SAID_LIMIT = 256
+
+# Called with what came, on the publisher's thread; must not block.
+Listener = Callable[[Incoming], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,8 @@ class Publisher(Worker):
     """Tells the broker what the store holds: a part that is started and stopped.
 
     Only its own thread touches the fields below, but `_fresh` and `_has_more`, which the store's
-    writer adds to; a reader of `stats` may see a number that is one behind.
+    writer adds to, and `_said`, which any thread adds to; a reader of `stats` may see a number that
+    is one behind.
     """
 
     def __init__(
@@ -117,6 +124,8 @@ class Publisher(Worker):
         self._waker = Waker()
         self._fresh: deque[CommittedChange] = deque(maxlen=FRESH_LIMIT)
         self._has_more = True
+        self._said: deque[tuple[Notice, Packable | None]] = deque(maxlen=SAID_LIMIT)
+        self._listeners: dict[str, Listener] = {}  # by filter; not changed after `start`
         self._link: Link | None = None
         self._window = Window(settings.window)
         self._read: deque[CommittedChange] = deque()  # from the outbox, not yet sent
@@ -146,6 +155,18 @@ class Publisher(Worker):
             last_error=self._last_error,
             warning=self._warning,
         )
+
+    def listen(self, topic_filter: str, listener: Listener) -> None:
+        """Hand on what others say under a filter; to be called before `start`."""
+        self._listeners[topic_filter] = listener
+
+    def say(self, notice: Notice, properties: Packable | None = None) -> None:
+        """Tell something once, such as an answer, at the connection that stands; any thread.
+
+        It is not kept for another connection. Over `SAID_LIMIT` the oldest go.
+        """
+        self._said.append((notice, properties))
+        self._waker.wake()
 
     def wait_drained(self, timeout_s: float) -> bool:
         """Wait until the broker has everything that was committed; return whether it has."""
@@ -238,7 +259,9 @@ class Publisher(Worker):
         self._state = "connected"
         _log.info("connected to %s, MQTT %s", link.where, link.version)
         self._notices.clear()
+        self._said.clear()
         self._restart()
+        link.subscribe(self._listeners)
         self._board.tell_all()
 
     def _restart(self) -> None:
@@ -279,10 +302,27 @@ class Publisher(Worker):
 
     def _serve(self, link: Link) -> None:
         self._send_notices(link)
+        self._send_said(link)
         self._send_fresh(link)
         is_more_to_send = self._send_ledger(link)
         self._take(link.pump(0.0 if is_more_to_send else self._wait_s()))
+        self._hand_on(link)
         self._check(link)
+
+    def _send_said(self, link: Link) -> None:
+        while self._said and self._room(link) > 0:
+            notice, properties = self._said.popleft()
+            message_id = link.send(notice, properties)
+            if notice.qos:
+                self._notices[message_id] = notice
+
+    def _hand_on(self, link: Link) -> None:
+        for message in link.take_incoming():
+            for topic_filter, listener in self._listeners.items():
+                if matches(topic_filter, message.topic):
+                    listener(message)
+        for topic_filter, code in link.take_refused_filters():
+            self._note_refusal(code, topic_filter)
 
     def _send_notices(self, link: Link) -> None:
         while self._room(link) > 0:

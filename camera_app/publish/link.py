@@ -10,19 +10,23 @@ import select
 import socket
 import ssl
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from camera_app.config import MqttSettings
 from camera_app.errors import BrokerRefused, BrokerUnreachable, PublishError
 from camera_app.publish.answers import connection_error
 from camera_app.publish.board import Notice
 from camera_app.publish.buffered import BufferedSocket
+from camera_app.publish.incoming import PACKET_LIMIT_BYTES, Incoming
 from camera_app.publish.protocol import Version
 from camera_app.publish.security import read_password, tls_context
 from camera_app.publish.waker import Waker
@@ -85,6 +89,9 @@ class Link:
         self._settings = settings
         self._waker = waker
         self._answers: deque[Answer] = deque()
+        self._incoming: deque[Incoming] = deque()  # bounded by what one `pump` reads
+        self._refused_filters: list[tuple[str, int]] = []
+        self._filters: dict[int, str] = {}  # message id of a subscription -> its filter
         self._greeting: tuple[int, int] | None = None  # code of CONNACK, Receive Maximum
         self._end: PublishError | None = None
         self._client = self._new_client(client_id, will)
@@ -105,6 +112,8 @@ class Link:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
         # With this set, paho leaves writing to `flush`, a burst at a time.
         client.on_socket_register_write = _nothing_to_register
         return client
@@ -127,7 +136,10 @@ class Link:
         try:
             # paho asks after this time of silence and waits as long for an answer again.
             self._client.connect(
-                settings.host, settings.port, keepalive=max(1, settings.keepalive_s // 2)
+                settings.host,
+                settings.port,
+                keepalive=max(1, settings.keepalive_s // 2),
+                properties=self._connect_properties(),
             )
             self.was_opened = True
             self.flush()
@@ -139,6 +151,13 @@ class Link:
             raise BrokerUnreachable(
                 f"no broker answers: {reason}", where=self.where, remedy=remedy
             ) from error
+
+    def _connect_properties(self) -> Properties | None:
+        if self.version != "5":
+            return None
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.MaximumPacketSize = PACKET_LIMIT_BYTES
+        return properties
 
     @property
     def is_greeted(self) -> bool:
@@ -185,6 +204,31 @@ class Link:
             problem = paho.error_string(sent.rc)
             self._end = BrokerUnreachable(f"nothing can be sent: {problem}", where=self.where)
         return sent.mid
+
+    def subscribe(self, topic_filters: Iterable[str]) -> None:
+        """Ask for what others say there from now on; what comes is had with `take_incoming`."""
+        for topic_filter in topic_filters:
+            if self.version == "5":
+                # What the broker kept was said to nobody who is here now, and our own is no news.
+                options = SubscribeOptions(
+                    qos=1, noLocal=True, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND
+                )
+                _, message_id = self._client.subscribe(topic_filter, options=options)
+            else:
+                _, message_id = self._client.subscribe(topic_filter, qos=1)
+            if message_id is not None:
+                self._filters[message_id] = topic_filter
+
+    def take_incoming(self) -> list[Incoming]:
+        """Return what has come since the last call, in order."""
+        taken = list(self._incoming)
+        self._incoming.clear()
+        return taken
+
+    def take_refused_filters(self) -> list[tuple[str, int]]:
+        """Return the filters that the broker does not let us hear, with its code."""
+        taken, self._refused_filters = self._refused_filters, []
+        return taken
 
     def flush(self) -> None:
         """Write what was sent, as far as the network takes it now."""
@@ -265,6 +309,29 @@ class Link:
         _properties: Properties,
     ) -> None:
         self._answers.append(Answer(message_id, code.value))
+
+    def _on_subscribe(
+        self,
+        _client: paho.Client,
+        _userdata: Any,
+        message_id: int,
+        codes: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        topic_filter = self._filters.pop(message_id, "")
+        self._refused_filters += [(topic_filter, code.value) for code in codes if code.is_failure]
+
+    def _on_message(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
+        properties = message.properties
+        self._incoming.append(
+            Incoming(
+                topic=message.topic,
+                payload=bytes(message.payload),
+                is_retained=message.retain,
+                response_topic=getattr(properties, "ResponseTopic", ""),
+                correlation=getattr(properties, "CorrelationData", b""),
+            )
+        )
 
 
 def _tls_error(error: ssl.SSLError, where: str) -> PublishError:

@@ -523,6 +523,8 @@ class OldBroker:
         if kind >> 4 == 3 and kind & 6 and self.acknowledges:
             start = 2 + int.from_bytes(body[:2], "big")
             opened.sendall(bytes([0x40, 2]) + body[start : start + 2])
+        if kind >> 4 == 8:
+            opened.sendall(bytes([0x90, 3]) + body[:2] + bytes([0x80]))  # nothing may be heard
         if kind >> 4 == 12:
             opened.sendall(bytes([0xD0, 0]))
         return True
