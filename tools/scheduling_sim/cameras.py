@@ -152,11 +152,6 @@ class SimulatedCamera:
         """Return the frames that have no fate yet."""
         return self._frames + (self._box is not None)
 
-    @property
-    def waits_since_ns(self) -> int | None:
-        """Return the capture time of the oldest frame under way."""
-        return min((frame.captured_ns for frame in self._under_way.values()), default=None)
-
     def _plan_burst(self) -> None:
         per_s = self.plan.bursts_a_day / 86_400
         self._timeline.at(

@@ -54,7 +54,8 @@ class Outcome:
         looked_at: Frames that were looked at.
         faults: How often each kind of fault happened.
         back_s: From the end of a fault to the stick's first use, seconds, in order of length.
-        blind_s: All time in which a frame waited and nobody answered, half a second aside.
+        blind_s: Time in which frames came and nothing was looked at, in incidents of half a second
+            and more.
         longest_blind_s: The longest of it.
         rung_changes_an_hour: In the worst hour.
         recoveries_an_hour: How often the stick was called healthy in the worst hour.
@@ -196,8 +197,8 @@ def _outcome(world: World, planned: list[Fault], days: float) -> Outcome:
         looked_at=sum(camera.looked_at for camera in cameras),
         faults=Counter(fault.kind for fault in planned),
         back_s=tuple(sorted(_times_to_return(world, planned))),
-        blind_s=world.blind_ns / NS_PER_S,
-        longest_blind_s=world.longest_blind_ns / NS_PER_S,
+        blind_s=world.blindness.total_ns / NS_PER_S,
+        longest_blind_s=world.blindness.longest_ns / NS_PER_S,
         rung_changes_an_hour=most_an_hour(world.changes, "rung"),
         recoveries_an_hour=most_an_hour(world.changes, STICK, Condition.HEALTHY),
         answers=world.answers,

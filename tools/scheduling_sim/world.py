@@ -24,6 +24,7 @@ from camera_app.scheduling.load import (
     Reason,
     Request,
 )
+from tools.scheduling_sim.blindness import Blindness
 from tools.scheduling_sim.cameras import CameraPlan, SimulatedCamera
 from tools.scheduling_sim.devices import (
     OPEN_NS,
@@ -33,8 +34,6 @@ from tools.scheduling_sim.devices import (
     seconds_ns,
 )
 from tools.scheduling_sim.timeline import Timeline
-
-BLIND_AFTER_NS = seconds_ns(0.5)  # a frame waits, and nobody has answered anything for so long
 
 PressureAt = Callable[[int], Pressure]
 
@@ -102,8 +101,7 @@ class World:
         changes: Conditions and rungs, as they were announced.
         answers: First answers by device.
         hedges: Requests that were given to a second device.
-        blind_ns: Time in which a frame waited and nobody answered, beyond the half second that is
-            no incident; and the longest of these times in `longest_blind_ns`.
+        blindness: Time in which frames came and nothing was looked at.
 
     Args:
         cameras: What cameras there are.
@@ -139,8 +137,7 @@ class World:
         self.changes: list[Change] = []
         self.answers: dict[str, int] = dict.fromkeys(self.devices, 0)
         self.hedges = 0
-        self.blind_ns = 0
-        self.longest_blind_ns = 0
+        self.blindness = Blindness()
         self.reasons: set[Reason] = set()
         self._policy = policy
         self._pressure_at = pressure_at
@@ -149,7 +146,6 @@ class World:
         self._waiting: dict[int, Request] = {}
         self._rung = 0
         self._wake_ns: int | None = None
-        self._answered_ns = 0
 
     def run(self, until_s: float) -> None:
         """Run until a moment, in seconds from the beginning; the first call starts everything."""
@@ -168,7 +164,8 @@ class World:
             camera.forget_figures()
         self.changes.clear()
         self.answers = dict.fromkeys(self.devices, 0)
-        self.hedges = self.blind_ns = self.longest_blind_ns = 0
+        self.hedges = 0
+        self.blindness = Blindness()
 
     def condition(self, device: str) -> Condition:
         """Return how far a device is trusted."""
@@ -211,6 +208,7 @@ class World:
     # What the executor does.
 
     def _ask(self, requests: Sequence[Request]) -> None:
+        self.blindness.note_frame(self.timeline.now_ns)
         for request in requests:
             self._waiting[request.number] = request
         self._decide()
@@ -250,7 +248,6 @@ class World:
             self._decide()
 
     def _tick(self) -> None:
-        self._note_blindness(is_answer=False)
         self._decide()
         self.timeline.at(self.timeline.now_ns + self._tick_ns, self._tick)
 
@@ -279,8 +276,10 @@ class World:
             self._note_in_time(place)
         if is_first:
             self.answers[name] += 1
-            self._note_blindness(is_answer=True)
-            self.cameras[assignment.request.camera].answered(assignment.request)
+            camera = self.cameras[assignment.request.camera]
+            camera.answered(assignment.request)
+            is_more_waiting = any(one.under_way for one in self.cameras.values())
+            self.blindness.note_answer(now_ns, is_more_waiting=is_more_waiting)
         self._decide()
 
     def _note_failure(self, place: _Place, number: int) -> None:
@@ -354,15 +353,3 @@ class World:
 
     def _announce(self, what: str, value: str) -> None:
         self.changes.append(Change(self.timeline.now_ns, what, value))
-
-    def _note_blindness(self, *, is_answer: bool) -> None:
-        """Count the time in which frames were there and nobody answered anything."""
-        now_ns = self.timeline.now_ns
-        waits = [camera.waits_since_ns for camera in self.cameras.values()]
-        oldest_ns = min((one for one in waits if one is not None), default=now_ns)
-        blind_ns = now_ns - max(oldest_ns, self._answered_ns)
-        self.longest_blind_ns = max(self.longest_blind_ns, blind_ns)
-        if is_answer:
-            if blind_ns > BLIND_AFTER_NS:
-                self.blind_ns += blind_ns
-            self._answered_ns = now_ns
