@@ -64,7 +64,9 @@ Vertex = tuple[Share, Share]
 Polygon = Annotated[tuple[Vertex, ...], Field(min_length=3, max_length=64)]
 
 # MQTT topics have these as levels beside the names of cameras or labels; see publish/topics.py.
-RESERVED_CAMERA_NAMES = frozenset({"availability", "status", "events", "fallback"})
+RESERVED_CAMERA_NAMES = frozenset(
+    {"availability", "status", "events", "fallback", "result", "restart", "self_test"}
+)
 
 
 class Section(BaseModel):
@@ -116,7 +118,10 @@ class MqttSettings(Section):
     status_interval_s: Annotated[float, Field(ge=1, le=3600)] = 30.0
     """Seconds between two messages on the `status` topic."""
     snapshots: bool = False
-    """Send the best moment of each event as a JPEG. Off: no picture leaves the device."""
+    """Send the best moment of each event as a JPEG. Off: none of them leaves the device."""
+    live_interval_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """Send what each camera sees as a JPEG this often, in seconds, not oftener than once a second;
+    0: never."""
 
     @property
     def uses_tls(self) -> bool:
@@ -292,6 +297,32 @@ class RetentionSettings(Section):
     """Age at which an event goes. One that was not told yet goes last of all."""
     max_events: Annotated[int, Field(ge=100)] = 1_000_000
     """Most event changes that are kept; the oldest go first."""
+    max_megabytes: Annotated[int, Field(ge=1)] = 2000
+    """Space for events, in millions of bytes; the oldest go first. What goes untold is told as a
+    gap."""
+
+
+class HomeAssistantSettings(Section):
+    """How Home Assistant learns of this device, over the broker of `[mqtt]`."""
+
+    discovery: Literal["device", "entity", "off"] = "device"
+    """`device`: one message for all; `entity`: one for each entity, for versions before 2024.12;
+    `off`: none, and what was announced before is taken back."""
+    prefix: Annotated[str, Field(pattern=r"^[^#+\s/]+(/[^#+\s/]+)*$")] = "homeassistant"
+    """First part of the discovery topics, as Home Assistant's MQTT integration is set."""
+    birth_topic: Annotated[str, Field(pattern=r"^[^#+\s/]+(/[^#+\s/]+)*$")] = "homeassistant/status"
+    """Where Home Assistant says `online` when it has started; everything is told again then."""
+    birth_delay_s: Annotated[float, Field(ge=0, le=300)] = 10.0
+    """That is done after a random part of this time, so that many devices do not do it at once."""
+    name: str = ""
+    """Name of the device there; empty: made of `device_id`."""
+
+
+class CommandSettings(Section):
+    """What may be set and asked for over MQTT, by Home Assistant or others."""
+
+    enabled: bool = True
+    """Off: nothing can be changed over MQTT; `[camera.…]` alone says what holds."""
 
 
 class CameraSettings(Section):
@@ -301,6 +332,10 @@ class CameraSettings(Section):
     """`rtsp://…`, `http://…`, `v4l2:/dev/video0`, `picamera:0`, `synthetic:`, or a file."""
     enabled: bool = True
     """Off: the camera is known but not opened."""
+    detection: bool = True
+    """Off: the camera is open, and nothing looks at its pictures. Can be switched over MQTT."""
+    privacy: bool = False
+    """On: the camera is closed until this is switched off, here or over MQTT."""
     password_file: Path | None = None
     """File with the password that replaces `{password}` in `source`."""
     width: Annotated[int, Field(ge=64, le=4096)] | None = None
@@ -367,6 +402,10 @@ class Config(Section):
     """Whose networks are used."""
     retention: RetentionSettings = RetentionSettings()
     """How long events are kept."""
+    home_assistant: HomeAssistantSettings = HomeAssistantSettings()
+    """How Home Assistant learns of this device."""
+    commands: CommandSettings = CommandSettings()
+    """What may be changed over MQTT."""
     log: LogSettings = LogSettings()
     """What is logged."""
     camera: Annotated[dict[Name, CameraSettings], Field(min_length=1)]

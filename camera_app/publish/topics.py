@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # Levels directly below a camera, beside its labels and zones.
-CAMERA_LEVELS = ("availability", "event", "now", "snapshot")
+CAMERA_LEVELS = (
+    "availability",
+    "event",
+    "now",
+    "snapshot",
+    "live",
+    "set",
+    "detection",
+    "privacy",
+    "snapshots",
+    "threshold",
+    "snapshot_now",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,33 @@ class Topics:
         """Whether less is done than the owner asked for, and why; retained."""
         return f"{self.root}/fallback"
 
+    @property
+    def result(self) -> str:
+        """What became of a command; not retained."""
+        return f"{self.root}/result"
+
+    @property
+    def self_test(self) -> str:
+        """What the last self-test found; retained."""
+        return f"{self.root}/self_test"
+
+    def device_command(self, command: str) -> str:
+        """Where the device is asked for something: `restart`, `self_test`."""
+        return f"{self.root}/{command}/set"
+
+    def setting(self, camera: str, setting: str) -> str:
+        """How a setting of a camera stands; retained."""
+        return f"{self.root}/{camera}/{setting}"
+
+    def camera_command(self, camera: str, command: str) -> str:
+        """Where a camera's setting is changed, or it is asked for something."""
+        return f"{self.root}/{camera}/{command}/set"
+
+    @property
+    def command_filters(self) -> tuple[str, str]:
+        """Under what all commands come: those to the device, those to a camera."""
+        return self.device_command("+"), self.camera_command("+", "+")
+
     def camera_availability(self, camera: str) -> str:
         """`online` or `offline`: whether this camera can see; retained."""
         return f"{self.root}/{camera}/availability"
@@ -62,6 +101,14 @@ class Topics:
     def snapshot(self, camera: str) -> str:
         """JPEG of the best moment of the newest event; retained."""
         return f"{self.root}/{camera}/snapshot"
+
+    def label_snapshot(self, camera: str, label: str) -> str:
+        """JPEG of the best moment of the newest event with a label; retained."""
+        return f"{self.root}/{camera}/{level(label)}/snapshot"
+
+    def live(self, camera: str) -> str:
+        """JPEG of what the camera sees, now and then; not retained."""
+        return f"{self.root}/{camera}/live"
 
 
 def level(text: str) -> str:
