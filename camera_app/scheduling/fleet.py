@@ -207,18 +207,22 @@ class Fleet:
     ) -> Placing | None:
         """Return who takes what next; None when nobody can or should take anything now.
 
-        The device that would answer the first request soonest chooses first.
+        The device that would answer the first request soonest chooses first; before it, a slow
+        stick that is to be tried once more.
 
         Args:
             order: What waits, whose turn it is first.
             is_due: Tells which of it goes before all else.
         """
         free = [seat for seat in self._seats if seat.free > 0]
+        for seat in free:
+            if order and self._is_to_be_tried(seat, order[0]):
+                return Placing(order[0], seat, is_doubted=True)
         while free and order:
             seat = min(free, key=lambda one: one.free_at_ns + self.takes_ns(one, order[0]))
             placing = self._choice(seat, order, is_due)
             if placing is not None:
-                return self._trial(placing, free) or placing
+                return placing
             free.remove(seat)
         return None
 
@@ -236,36 +240,29 @@ class Fleet:
     def _choice(
         self, seat: Seat, order: Sequence[Request], is_due: Callable[[Request], bool]
     ) -> Placing | None:
-        own_ns = self._mean_ns(seat, order[0].model, self._rung)
-        faster = [
+        faster = self._faster(seat, order[0].model)
+        if faster:
+            request = self._not_sooner_elsewhere(seat, faster, order)
+        else:
+            request = self._of_batch(seat, order, is_due)
+        return None if request is None else Placing(request, seat, seat.is_doubted)
+
+    def _faster(self, seat: Seat, model: str) -> list[Seat]:
+        own_ns = self._mean_ns(seat, model, self._rung)
+        return [
             other
             for other in self._seats
-            if other is not seat and self._mean_ns(other, order[0].model, self._rung) < own_ns
+            if other is not seat and self._mean_ns(other, model, self._rung) < own_ns
         ]
-        if not faster:
-            request = self._of_batch(seat, order, is_due)
-        else:
-            request = self._not_sooner_elsewhere(seat, faster, order)
-        if request is not None:
-            return Placing(request, seat, seat.is_doubted)
-        if seat.is_stick and self._was_long_idle(seat):
-            runnable = (one for one in order if self.takes_ns(seat, one) < inf)
-            request = next(runnable, None)
-        return None if request is None else Placing(request, seat, is_doubted=True)
 
-    def _trial(self, placing: Placing, free: Sequence[Seat]) -> Placing | None:
-        """Return a long idle stick in the place of a CPU, which then answers as well.
-
-        As long as the CPU is quick enough for all that waits, no stick would ever be asked, nor
-        show that it is quicker than was believed.
-        """
-        if placing.seat.is_stick:
-            return None
-        for seat in free:
-            may_run = seat.is_stick and self.takes_ns(seat, placing.request) < inf
-            if may_run and self._was_long_idle(seat):
-                return Placing(placing.request, seat, is_doubted=True)
-        return None
+    def _is_to_be_tried(self, seat: Seat, request: Request) -> bool:
+        """Tell whether a stick has long had nothing because it is slow, as far as is known."""
+        return (
+            seat.is_stick
+            and self._was_long_idle(seat)
+            and self.takes_ns(seat, request) < inf
+            and any(not other.is_stick for other in self._faster(seat, request.model))
+        )
 
     def _of_batch(
         self, seat: Seat, order: Sequence[Request], is_due: Callable[[Request], bool]
