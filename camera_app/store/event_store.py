@@ -10,7 +10,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from camera_app.clock import Clock, seconds
@@ -21,6 +21,7 @@ from camera_app.store.commit import Commit
 from camera_app.store.database import open_database, store_error, unusable_folder
 from camera_app.store.handover import HandOver, StoreStats
 from camera_app.store.ledger import Ledger
+from camera_app.store.timekeeping import KernelTime, Stamper, Timekeeping
 from camera_app.store.waiting import WaitingChange
 from camera_app.store.writer import CommitListener, Writer
 from camera_app.values import EventChange
@@ -48,15 +49,22 @@ class EventStore:
         *,
         waiting_limit: int = WAITING_LIMIT,
         group_limit: int = GROUP_LIMIT,
+        timekeeping: Timekeeping | None = None,
     ) -> None:
         self.path = path
         self._clock = clock
         self._retention = retention
         self._group_limit = group_limit
+        self._stamper = Stamper(timekeeping or KernelTime(), clock)
         self._handover = HandOver(str(path), waiting_limit)
         self._listeners: list[CommitListener] = []  # changed before start only
         self._writer: Writer | None = None  # owned by the caller of start and stop
         self._lock_file: int | None = None  # the same; descriptor that holds the file lock
+
+    @property
+    def max_age_s(self) -> float:
+        """Age at which the owner lets a change go."""
+        return self._retention.max_days * 86_400
 
     def add_listener(self, listener: CommitListener) -> None:
         """Call this after every commit, on the writer's thread; it must not block.
@@ -122,13 +130,23 @@ class EventStore:
             StoreError: The store is closed or has given up.
         """
         commit = self._handover.new_commit(len(changes))
-        waiting = [WaitingChange(c, canonical_json(change_record(c)), commit) for c in changes]
+        waiting = [WaitingChange(c, self._record(c), commit) for c in changes]
         self._handover.put(commit, waiting)
         return commit
+
+    def _record(self, change: EventChange) -> str:
+        return canonical_json({**change_record(change), **asdict(self._stamper.stamp(change))})
 
     def settle(self, rows: Iterable[int]) -> None:
         """Take rows out of the outbox soon; after a crash before that they are told again."""
         self._handover.settle(rows)
+
+    def refuse(self, row: int, code: int) -> None:
+        """Write down that the broker never takes a row, and with which code it says so.
+
+        The row stays in the outbox until what is told in its place is settled.
+        """
+        self._handover.refuse(row, code)
 
     def settling(self) -> int:
         """Return how many acknowledged rows were not yet taken out of the outbox."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from camera_app.errors import StoreError
 from camera_app.store.commit import Commit, CommittedChange
+from camera_app.store.ledger import Removed
 from camera_app.store.waiting import WaitingChange, WaitingChanges
 from camera_app.values import ChangeType
 
@@ -36,6 +38,7 @@ class StoreStats:
         shed_others: Starts and ends given up for the same reason.
         removed: Rows that retention removed since the start.
         removed_untold: How many of those no broker had acknowledged.
+        refused: Changes that the broker never takes, given up since the start.
         last_commit_ms: How long the newest transaction took.
         size_bytes: Of the database and its log.
     """
@@ -52,6 +55,7 @@ class StoreStats:
     shed_others: int = 0
     removed: int = 0
     removed_untold: int = 0
+    refused: int = 0
     last_commit_ms: float = 0.0
     size_bytes: int = 0
 
@@ -72,6 +76,7 @@ class _Tally:
     shed_others: int = 0
     removed: int = 0
     removed_untold: int = 0
+    refused: int = 0
     last_commit_ms: float = 0.0
 
 
@@ -82,14 +87,18 @@ class Batch:
     Attributes:
         changes: To be inserted, in this order.
         settled: Rows to take out of the outbox.
+        refused: Rows that the broker never takes, each with its code.
+        shed: Changes given up in memory that no gap stands for yet, by camera.
     """
 
     changes: Sequence[WaitingChange]
-    settled: frozenset[int]
+    settled: frozenset[int] = frozenset()
+    refused: Mapping[int, int] = field(default_factory=dict)
+    shed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
-        return not self.changes and not self.settled
+        return not (self.changes or self.settled or self.refused or self.shed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +107,14 @@ class Written:
 
     Attributes:
         rows: The rows of the changes.
+        gaps: Rows beside them that stand for what was shed.
         settled: How many rows left the outbox.
         oldest_unsent_wall_ns: When the oldest row still there was written, if any is.
         took_ms: How long it took.
     """
 
     rows: Sequence[CommittedChange]
+    gaps: int
     settled: int
     oldest_unsent_wall_ns: int | None
     took_ms: float
@@ -125,6 +136,8 @@ class HandOver:
         self._waiting = WaitingChanges(waiting_limit)
         self._in_hand: Sequence[WaitingChange] = ()  # what the writer is writing
         self._settled: set[int] = set()  # acknowledged, still in the outbox
+        self._refused: dict[int, int] = {}  # given up, not written down yet; row -> code
+        self._untold_shed: Counter[str] = Counter()  # shed, no gap is written yet; by camera
         self._failure: StoreError | None = None  # the newest attempt's; None: it went through
         self._state: State = "closed"
         self._tally = _Tally()
@@ -164,6 +177,7 @@ class HandOver:
         updates = sum(1 for waiting in shed if waiting.change.change is ChangeType.UPDATED)
         for waiting in shed:
             waiting.commit.shed_one()
+            self._untold_shed[waiting.change.event.camera] += 1
         self._tally.shed_updates += updates
         self._tally.shed_others += len(shed) - updates
 
@@ -172,6 +186,11 @@ class HandOver:
             self._settled.update(rows)
             if len(self._settled) >= SETTLE_GROUP:
                 self._work.notify()
+
+    def refuse(self, row: int, code: int) -> None:
+        """Note that the broker never takes a row; it leaves the outbox by `settle`."""
+        with self._work:
+            self._refused[row] = code
 
     def settling(self) -> int:
         """Return how many acknowledged rows were not yet taken out of the outbox."""
@@ -232,7 +251,9 @@ class HandOver:
             self._work.wait_for(self._is_urgent, timeout_s)
             self._in_hand = self._waiting.take(limit)
             settled, self._settled = self._settled, set()
-            return Batch(self._in_hand, frozenset(settled))
+            refused, self._refused = self._refused, {}
+            shed, self._untold_shed = self._untold_shed, Counter()
+            return Batch(self._in_hand, frozenset(settled), refused, shed)
 
     def _is_urgent(self) -> bool:
         return (
@@ -266,7 +287,8 @@ class HandOver:
             tally = self._tally
             tally.changes += len(result.rows)
             tally.committed += len(result.rows)
-            tally.backlog += len(result.rows) - result.settled
+            tally.backlog += len(result.rows) + result.gaps - result.settled
+            tally.refused += len(batch.refused)
             tally.oldest_unsent_wall_ns = result.oldest_unsent_wall_ns
             tally.last_commit_ms = result.took_ms
             if self._is_drained():
@@ -279,6 +301,8 @@ class HandOver:
             self._failure = failure
             self._waiting.put_back(batch.changes)
             self._settled |= batch.settled
+            self._refused |= batch.refused
+            self._untold_shed.update(batch.shed)
             for waiting in self._waiting:
                 waiting.commit.delay(failure)
             if self._state == "open":
@@ -293,13 +317,13 @@ class HandOver:
             self._state = "corrupt"
         self.abandon()
 
-    def removed(self, changes: int, untold: int, oldest_unsent_wall_ns: int | None) -> None:
+    def removed(self, changes: int, gone: Removed, oldest_unsent_wall_ns: int | None) -> None:
         """Count what retention removed."""
         with self._work:
             tally = self._tally
             tally.changes -= changes
-            tally.backlog -= untold
+            tally.backlog += gone.backlog
             tally.oldest_unsent_wall_ns = oldest_unsent_wall_ns
             tally.removed += changes
-            tally.removed_untold += untold
+            tally.removed_untold += gone.untold
             self._progress.notify_all()

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
+from camera_app.events import event_id, random_bits
 from camera_app.store.commit import CommittedChange
-from camera_app.store.retention import LedgerRow, OldestRows
+from camera_app.store.gaps import DISK_FULL, GAP_TYPE, Gap, gap_of, gap_record, joined
+from camera_app.store.retention import Doomed, LedgerRow, OldestRows
 from camera_app.store.waiting import WaitingChange
 from camera_app.values import EventChange
 
@@ -36,11 +38,12 @@ ON CONFLICT (event_id) DO UPDATE SET
 """
 _OLDEST_SETTLED = """
 SELECT row, at_wall_ns FROM event_change
-WHERE row NOT IN (SELECT row FROM outbox) ORDER BY row LIMIT ?
+WHERE type <> 'gap' AND row NOT IN (SELECT row FROM outbox) ORDER BY row LIMIT ?
 """
-_OLDEST_UNSETTLED = (
-    "SELECT row, at_wall_ns FROM outbox JOIN event_change USING (row) ORDER BY row LIMIT ?"
-)
+_OLDEST_UNSETTLED = """
+SELECT row, at_wall_ns FROM outbox JOIN event_change USING (row)
+WHERE type <> 'gap' ORDER BY row LIMIT ?
+"""
 _OLDEST_UNSENT = """
 SELECT committed_wall_ns FROM outbox JOIN event_change USING (row) ORDER BY row LIMIT 1
 """
@@ -48,6 +51,22 @@ _REMOVE_EVENT = """
 DELETE FROM event WHERE last_row = ?1
 AND event_id = (SELECT event_id FROM event_change WHERE row = ?1)
 """
+_PLACE = """
+SELECT camera, seq, NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.row = event_change.row)
+FROM event_change WHERE row = ?
+"""
+_GAP_BEFORE = """
+SELECT row, camera, seq, record,
+    NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.row = event_change.row)
+FROM event_change WHERE camera = ? AND seq = ? AND type = 'gap'
+"""
+# The next gap of the stream; whether it begins right there its record tells.
+_GAP_AFTER = """
+SELECT row, camera, seq, record,
+    NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.row = event_change.row)
+FROM event_change WHERE camera = ? AND seq > ? AND type = 'gap' ORDER BY seq LIMIT 1
+"""
+PUT_REFUSED = "INSERT OR IGNORE INTO refused VALUES (?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +74,57 @@ class Totals:
     """How much the ledger holds.
 
     Attributes:
-        changes: Rows in all.
-        unsettled: Rows that no broker has acknowledged.
+        changes: Changes in all; gaps are none.
+        unsettled: Rows that no broker has acknowledged, gaps included.
     """
 
     changes: int
     unsettled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What a removal took.
+
+    Attributes:
+        untold: Changes that no broker had acknowledged.
+        backlog: How many rows the outbox has more than before; mostly negative.
+    """
+
+    untold: int
+    backlog: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """What goes into the ledger in one transaction.
+
+    Attributes:
+        changes: To be inserted, in this order.
+        shed: Changes that were given up before they were written, by camera; they go before.
+        settled: Spans of rows that leave the outbox.
+        refused: Rows that the broker never takes, each with its code.
+    """
+
+    changes: Sequence[WaitingChange] = ()
+    shed: Mapping[str, int] = field(default_factory=dict)
+    settled: Iterable[Run] = ()
+    refused: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What came of it.
+
+    Attributes:
+        rows: The rows of the changes, in their order.
+        gaps: How many gaps stand for what was shed.
+        settled: How many rows left the outbox.
+    """
+
+    rows: Sequence[CommittedChange]
+    gaps: int
+    settled: int
 
 
 class Ledger:
@@ -81,45 +145,66 @@ class Ledger:
         self.oldest_unsettled_wall_ns = self._oldest_unsettled()
 
     def write(
-        self,
-        changes: Sequence[WaitingChange],
-        settled: Iterable[Run],
-        now_wall_ns: int,
-        before_commit: Callable[[], None],
-    ) -> tuple[list[CommittedChange], int]:
+        self, entries: Entries, now_wall_ns: int, before_commit: Callable[[], None]
+    ) -> Entered:
         """Write changes, and take settled rows out of the outbox, as one transaction.
 
         Args:
-            changes: To be inserted, in this order.
-            settled: Spans of rows that leave the outbox.
+            entries: What is to be written.
             now_wall_ns: When this happens.
             before_commit: Called when only the disk has to be waited for.
-
-        Returns:
-            The rows of the changes, in their order, and how many rows left the outbox.
         """
-        rows, last_seq = self._numbered(changes, now_wall_ns)
+        gaps, last_seq = self._gaps_for(entries.shed, now_wall_ns)
+        first_row = self._last_row + len(gaps) + 1
+        rows, last_seq = self._numbered(entries.changes, now_wall_ns, first_row, last_seq)
         with self._transaction():
+            if gaps:
+                self._insert_gaps(gaps)
             if rows:
-                self._insert(changes, rows)
-            gone = self._settle(settled)
+                self._insert(entries.changes, rows)
+            if entries.refused:
+                put = self._connection.executemany
+                put(PUT_REFUSED, [(*one, now_wall_ns) for one in entries.refused.items()])
+            gone = self._settle(entries.settled)
             # Read before the commit: what fails after it would be written a second time.
             is_unchanged = not gone and self.oldest_unsettled_wall_ns is not None
             oldest = self.oldest_unsettled_wall_ns if is_unchanged else self._oldest_unsettled()
             before_commit()
         self.oldest_unsettled_wall_ns = oldest
-        if rows:
-            self._last_seq |= last_seq
-            self._last_row = rows[-1].row
-        return rows, gone
+        self._last_seq |= last_seq
+        self._last_row += len(gaps) + len(rows)
+        return Entered(rows, len(gaps), gone)
+
+    def _gaps_for(
+        self, shed: Mapping[str, int], now_wall_ns: int
+    ) -> tuple[list[CommittedChange], dict[str, int]]:
+        """Give numbers to changes that were never written, one gap a camera."""
+        last_seq: dict[str, int] = {}
+        gaps = []
+        for row, (camera, count) in enumerate(shed.items(), start=self._last_row + 1):
+            before = self._last_seq.get(camera, 0)
+            last_seq[camera] = before + count
+            gap = Gap(camera, before + 1, before + count, DISK_FULL, row, is_told=False)
+            gaps.append(_gap_row(gap, now_wall_ns))
+        return gaps, last_seq
+
+    def _insert_gaps(self, gaps: Sequence[CommittedChange]) -> None:
+        put = self._connection.executemany
+        put(PUT_CHANGE, gaps)
+        put(PUT_OUTBOX, [(gap.row,) for gap in gaps])
+        put(PUT_STREAM, [(gap.camera, gap.seq, gap.row) for gap in gaps])
 
     def _numbered(
-        self, changes: Sequence[WaitingChange], now_wall_ns: int
+        self,
+        changes: Sequence[WaitingChange],
+        now_wall_ns: int,
+        first_row: int,
+        given: Mapping[str, int],
     ) -> tuple[list[CommittedChange], dict[str, int]]:
         """Give out row and sequence numbers; they count only once the transaction is through."""
-        last_seq: dict[str, int] = {}
+        last_seq = dict(given)
         rows = []
-        for row, waiting in enumerate(changes, start=self._last_row + 1):
+        for row, waiting in enumerate(changes, start=first_row):
             change = waiting.change
             event = change.event
             camera = event.camera
@@ -165,26 +250,65 @@ class Ledger:
             is_all_settled=len(settled) < limit,
         )
 
-    def remove(self, rows: Sequence[int]) -> int:
+    def remove(self, doomed: Sequence[Doomed], now_wall_ns: int) -> Removed:
         """Remove rows for good, and each event whose newest change is among them.
 
-        Returns:
-            How many of them were still in the outbox.
+        A gap takes their place, and waits to be told where one of them did.
         """
-        keys = [(row,) for row in rows]
+        keys = [(one.row,) for one in doomed]
         with self._transaction():
+            gaps, absorbed = self._gaps_left_by(doomed)
             many = self._connection.executemany
             many(_REMOVE_EVENT, keys)
+            many("DELETE FROM refused WHERE row = ?", keys)
             untold = many("DELETE FROM outbox WHERE row = ?", keys).rowcount
-            many("DELETE FROM event_change WHERE row = ?", keys)
+            untold_gaps = many("DELETE FROM outbox WHERE row = ?", absorbed).rowcount
+            many("DELETE FROM event_change WHERE row = ?", [*keys, *absorbed])
+            many(PUT_CHANGE, [_gap_row(gap, now_wall_ns) for gap in gaps])
+            to_tell = [(gap.row,) for gap in gaps if not gap.is_told]
+            many(PUT_OUTBOX, to_tell)
             oldest = self._oldest_unsettled()
         self.oldest_unsettled_wall_ns = oldest
-        return untold
+        # `rowcount` of an empty batch is -1.
+        untold, untold_gaps = max(0, untold), max(0, untold_gaps)
+        return Removed(untold, len(to_tell) - untold - untold_gaps)
+
+    def _gaps_left_by(self, doomed: Sequence[Doomed]) -> tuple[list[Gap], list[tuple[int]]]:
+        """Return the gaps that take the place of rows, and the rows of older gaps in them."""
+        pieces = []
+        for one in doomed:
+            camera, seq, is_told = self._connection.execute(_PLACE, (one.row,)).fetchone()
+            pieces.append(Gap(camera, seq, seq, one.why, one.row, bool(is_told)))
+        older: dict[int, Gap] = {}
+        for gap in joined(pieces):
+            older |= {neighbour.row: neighbour for neighbour in self._neighbours(gap)}
+        return joined([*pieces, *older.values()]), [(row,) for row in older]
+
+    def _neighbours(self, gap: Gap) -> Iterator[Gap]:
+        before = self._connection.execute(_GAP_BEFORE, (gap.camera, gap.from_seq - 1)).fetchone()
+        after = self._connection.execute(_GAP_AFTER, (gap.camera, gap.to_seq)).fetchone()
+        for found in (before, after):
+            if found is None:
+                continue
+            row, camera, seq, record, is_told = found
+            neighbour = gap_of(row, camera, seq, record, is_told=bool(is_told))
+            if neighbour.from_seq <= gap.to_seq + 1:
+                yield neighbour
+
+    def used_bytes(self) -> int:
+        """Return how much of the file is in use; what was freed inside it is used again."""
+        pages, free, size = (
+            self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
 
     def totals(self) -> Totals:
         """Count the rows: reads an index from end to end, so once at the start."""
         one = self._connection.execute(
-            "SELECT (SELECT count(*) FROM event_change), (SELECT count(*) FROM outbox)"
+            "SELECT (SELECT count(*) FROM event_change)"
+            " - (SELECT count(*) FROM event_change WHERE type = 'gap'),"
+            " (SELECT count(*) FROM outbox)"
         ).fetchone()
         return Totals(*one)
 
@@ -206,6 +330,14 @@ class Ledger:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+
+
+def _gap_row(gap: Gap, now_wall_ns: int) -> CommittedChange:
+    name = event_id(now_wall_ns, random_bits())
+    record = gap_record(gap, name, now_wall_ns)
+    return CommittedChange(
+        gap.row, gap.camera, gap.to_seq, name, GAP_TYPE, now_wall_ns, now_wall_ns, record
+    )
 
 
 def _event_row(change: EventChange, row: int) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from camera_app.clock import NS_PER_S
+from camera_app.store.gaps import TOO_OLD
 
 NS_PER_DAY = 24 * 3600 * NS_PER_S
 
@@ -28,6 +29,14 @@ class LedgerRow:
 
     row: int
     at_wall_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """A row that goes, and why: a word of `gaps.py`."""
+
+    row: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +61,34 @@ def oldest_kept_wall_ns(now_wall_ns: int, max_days: float) -> int:
     return max(0, now_wall_ns - round(max_days * NS_PER_DAY))
 
 
-def rows_to_remove(oldest: OldestRows, *, excess: int, oldest_wall_ns: int) -> tuple[int, ...]:
-    """Return the numbers of the rows that go now, settled ones before unsettled ones.
+def rows_to_remove(
+    oldest: OldestRows, *, excess: int, why: str, oldest_wall_ns: int
+) -> tuple[Doomed, ...]:
+    """Return the rows that go now, settled ones before unsettled ones.
 
     Args:
         oldest: The first rows of either kind; a next call sees the next ones.
-        excess: How many rows there are above the limit of their number; 0 or less: none.
+        excess: How many rows there are above a limit; 0 or less: none.
+        why: Which limit that is.
         oldest_wall_ns: Rows that happened before this are too old.
     """
-    from_settled = max(_too_old(oldest.settled, oldest_wall_ns), min(excess, len(oldest.settled)))
-    gone = [row.row for row in oldest.settled[: max(0, from_settled)]]
+    too_old = _too_old(oldest.settled, oldest_wall_ns)
+    from_settled = max(too_old, min(excess, len(oldest.settled)))
+    gone = _doomed(oldest.settled, too_old, from_settled, why)
     is_settled_within_limits = from_settled < len(oldest.settled) or oldest.is_all_settled
     if is_settled_within_limits:
         still_in_excess = min(excess - len(gone), len(oldest.unsettled))
-        from_unsettled = max(_too_old(oldest.unsettled, oldest_wall_ns), still_in_excess)
-        gone += [row.row for row in oldest.unsettled[: max(0, from_unsettled)]]
+        too_old = _too_old(oldest.unsettled, oldest_wall_ns)
+        from_unsettled = max(too_old, still_in_excess)
+        gone += _doomed(oldest.unsettled, too_old, from_unsettled, why)
     return tuple(gone)
+
+
+def _doomed(rows: Sequence[LedgerRow], too_old: int, count: int, why: str) -> list[Doomed]:
+    return [
+        Doomed(row.row, TOO_OLD if index < too_old else why)
+        for index, row in enumerate(rows[: max(0, count)])
+    ]
 
 
 def _too_old(rows: Sequence[LedgerRow], oldest_wall_ns: int) -> int:

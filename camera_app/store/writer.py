@@ -16,8 +16,9 @@ from camera_app.config import RetentionSettings
 from camera_app.errors import StoreCorrupt, StoreError
 from camera_app.store.commit import CommittedChange
 from camera_app.store.database import store_error
+from camera_app.store.gaps import TOO_LARGE, TOO_MANY
 from camera_app.store.handover import Batch, HandOver, Written
-from camera_app.store.ledger import Ledger, runs
+from camera_app.store.ledger import Entries, Ledger, runs
 from camera_app.store.retention import oldest_kept_wall_ns, rows_to_remove
 from camera_app.threads import Closed, Worker
 
@@ -26,6 +27,8 @@ _log = logging.getLogger(__name__)
 SETTLE_DELAY_S = 0.5
 RETENTION_INTERVAL_S = 60.0
 RETENTION_BATCH = 500
+# How much is used is asked again after so many changes: between them a few megabytes come at most.
+SIZE_CHECK_CHANGES = 1000
 
 CommitListener = Callable[[Sequence[CommittedChange]], None]
 
@@ -55,6 +58,7 @@ class Writer(Worker):
         self._pause_s = self.retry_first_s
         self._failing_since_ns: int | None = None
         self._retention_due_ns = clock.monotonic_ns()
+        self._unmeasured = 0  # changes written since the used bytes were looked at
         self._removed_untold = 0  # since it was last logged
 
     def wake(self) -> None:
@@ -104,11 +108,17 @@ class Writer(Worker):
 
     def _transact(self, batch: Batch) -> Written:
         began_ns = self._clock.monotonic_ns()
-        rows, settled = self._ledger.write(
-            batch.changes, runs(batch.settled), self._clock.wall_ns(), self._handover.tell_of_room
-        )
+        entries = Entries(batch.changes, batch.shed, runs(batch.settled), batch.refused)
+        entered = self._ledger.write(entries, self._clock.wall_ns(), self._handover.tell_of_room)
         took_ms = seconds(self._clock.monotonic_ns() - began_ns) * 1e3
-        return Written(rows, settled, self._ledger.oldest_unsettled_wall_ns, took_ms)
+        self._unmeasured += len(entered.rows)
+        return Written(
+            rows=entered.rows,
+            gaps=entered.gaps,
+            settled=entered.settled,
+            oldest_unsent_wall_ns=self._ledger.oldest_unsettled_wall_ns,
+            took_ms=took_ms,
+        )
 
     def _handle(self, batch: Batch, error: sqlite3.Error) -> None:
         failure = store_error(error, self._path)
@@ -131,7 +141,8 @@ class Writer(Worker):
 
     def _is_retention_due(self) -> bool:
         is_over = self._handover.changes() > self._retention.max_events
-        return is_over or self._clock.monotonic_ns() >= self._retention_due_ns
+        is_unmeasured = self._unmeasured >= SIZE_CHECK_CHANGES
+        return is_over or is_unmeasured or self._clock.monotonic_ns() >= self._retention_due_ns
 
     def _remove_what_is_over(self) -> None:
         try:
@@ -140,22 +151,26 @@ class Writer(Worker):
             _log.error("old events cannot be removed: %s", store_error(error, self._path))
             is_more_left = False
         if not is_more_left:
+            self._unmeasured = 0
             self._tell_of_untold()
             self._retention_due_ns = self._clock.monotonic_ns() + nanoseconds(RETENTION_INTERVAL_S)
 
     def _remove_some(self) -> bool:
         """Remove one batch of what is over the limits; return whether there may be more."""
-        rows = rows_to_remove(
+        excess, why = self._excess()
+        now_wall_ns = self._clock.wall_ns()
+        doomed = rows_to_remove(
             self._ledger.oldest(RETENTION_BATCH),
-            excess=self._excess(),
-            oldest_wall_ns=oldest_kept_wall_ns(self._clock.wall_ns(), self._retention.max_days),
+            excess=excess,
+            why=why,
+            oldest_wall_ns=oldest_kept_wall_ns(now_wall_ns, self._retention.max_days),
         )
-        if not rows:
+        if not doomed:
             return False
-        untold = self._ledger.remove(rows)
-        self._removed_untold += untold
-        self._handover.removed(len(rows), untold, self._ledger.oldest_unsettled_wall_ns)
-        return len(rows) >= RETENTION_BATCH
+        gone = self._ledger.remove(doomed, now_wall_ns)
+        self._removed_untold += gone.untold
+        self._handover.removed(len(doomed), gone, self._ledger.oldest_unsettled_wall_ns)
+        return len(doomed) >= RETENTION_BATCH
 
     def _tell_of_untold(self) -> None:
         """Say how many went without being told; once a round, not once a batch."""
@@ -168,12 +183,26 @@ class Writer(Worker):
             )
             self._removed_untold = 0
 
-    def _excess(self) -> int:
-        """Return how many rows have to go for their number.
+    def _excess(self) -> tuple[int, str]:
+        """Return how many rows have to go for their number or their size, and for which.
 
         Once there are too many, a few more than needed go: not every commit from then on shall
         cost a second transaction.
         """
         changes = self._handover.changes()
         limit = self._retention.max_events
-        return changes - limit + min(RETENTION_BATCH, limit // 10) if changes > limit else 0
+        too_many = _with_slack(changes, limit, min(RETENTION_BATCH, limit // 10))
+        too_large = self._rows_too_large(changes)
+        return max(too_many, too_large), TOO_LARGE if too_large > too_many else TOO_MANY
+
+    def _rows_too_large(self, changes: int) -> int:
+        """Return how many rows of average size take what is above the limit of bytes."""
+        limit = self._retention.max_megabytes * 1_000_000
+        used = self._ledger.used_bytes()
+        over = _with_slack(used, limit, limit // 50)
+        return min(changes, -(-over * changes // used))
+
+
+def _with_slack(amount: int, limit: int, slack: int) -> int:
+    """Return how much to take away; 0 if it is within the limit."""
+    return amount - limit + slack if amount > limit else 0

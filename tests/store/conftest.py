@@ -20,6 +20,26 @@ from camera_app.values import BestMoment, Box, ChangeType, Event, EventChange, S
 EPOCH_NS = 1_767_225_600 * NS_PER_S
 LIMIT_S = 10.0
 
+BOOT_ID = "6f1f0a52-2c7e-4f67-9a51-3ce0a1b2c3d4"
+
+
+class SteadyTime:
+    """A machine whose clock is known to a hundredth of a second, until it is told otherwise.
+
+    Attributes:
+        known_s: How far off the wall clock may be; None: nobody knows.
+    """
+
+    def __init__(self) -> None:
+        self.known_s: float | None = 0.01
+
+    def boot_id(self) -> str:
+        return BOOT_ID
+
+    def uncertainty_s(self) -> float | None:
+        return self.known_s
+
+
 ChangeMaker = Callable[..., EventChange]
 
 
@@ -70,6 +90,7 @@ def open_store(path: Path, clock: ManualClock) -> Iterator[Callable[..., EventSt
 
     def start(**options: Any) -> EventStore:
         retention = options.pop("retention", RetentionSettings())
+        options.setdefault("timekeeping", SteadyTime())
         store = EventStore(options.pop("path", path), clock, retention, **options)
         stores.append(store)
         store.start()

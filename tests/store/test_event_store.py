@@ -17,10 +17,11 @@ from camera_app.errors import StoreCorrupt, StoreError, StoreFull
 from camera_app.events import canonical_json, change_record
 from camera_app.store import CommittedChange, EventStore
 from camera_app.values import ChangeType
-from tests.store.conftest import EPOCH_NS, LIMIT_S, make_change, rows
+from tests.store.conftest import BOOT_ID, EPOCH_NS, LIMIT_S, make_change, rows
 
 STARTED, UPDATED, ENDED = ChangeType.STARTED, ChangeType.UPDATED, ChangeType.ENDED
 Opener = Callable[..., EventStore]
+KEPT = ["started", "ended", "started", "ended"]
 
 
 def test_a_commit_returns_rows_in_order_with_a_gap_free_count_a_camera(open_store: Opener) -> None:
@@ -37,7 +38,8 @@ def test_a_change_is_in_all_tables_once_it_is_committed(open_store: Opener, path
     change = make_change(1, zones=("door", "yard"))
     open_store().commit([change]).wait(LIMIT_S)
 
-    record = canonical_json(change_record(change))
+    stamp = {"boot_id": BOOT_ID, "monotonic_s": 1.0, "uncertainty_s": 0.01}
+    record = canonical_json({**change_record(change), **stamp})
     event_id = change.event.event_id
     assert rows(path, "SELECT * FROM event_change") == [
         (1, "front", 1, event_id, "started", change.wall_ns, EPOCH_NS, record)
@@ -234,7 +236,11 @@ def test_while_the_disk_is_full_the_oldest_updates_are_shed_and_counted(
     assert [c.event_id[-1] for commit in (commits[0], *commits[4:]) for c in wait_long(commit)] == [
         *"1567"
     ]
-    assert rows(path, "SELECT seq FROM event_change") == [(1,), (2,), (3,), (4,)]
+    # The 63 that were shed have numbers that a gap stands for; it is told first.
+    found = rows(path, "SELECT type, seq FROM event_change ORDER BY row")
+    assert found == [("gap", 63), *((kind, 63 + n) for n, kind in enumerate(KEPT, start=1))]
+    assert rows(path, "SELECT count(*) FROM outbox") == [(5,)]
+    assert store.stats().backlog == 5
 
 
 def test_a_truly_full_disk_corrupts_nothing(tmp_path: Path) -> None:
@@ -358,8 +364,8 @@ def test_old_rows_go_settled_ones_first_and_events_with_their_last_change(
     store.commit([make_change(101)]).wait(LIMIT_S)  # one too many; a tenth more goes with it
 
     assert wait_until(lambda: store.stats().removed == 11)
-    kept = [row for (row,) in rows(path, "SELECT row FROM event_change ORDER BY row")]
-    assert kept == [*range(1, 50), *range(61, 102)]
+    kept = rows(path, "SELECT row FROM event_change WHERE type <> 'gap' ORDER BY row")
+    assert [row for (row,) in kept] == [*range(1, 50), *range(61, 102)]
     assert rows(path, "SELECT count(*) FROM event") == [(90,)]
     stats = store.stats()
     assert (stats.changes, stats.backlog, stats.removed_untold) == (90, 50, 0)
@@ -375,7 +381,7 @@ def test_rows_that_are_too_old_go_while_the_camera_sees_nothing(
     clock.advance(86_400 + 10)
 
     assert wait_until(lambda: store.stats().removed == 2)
-    assert rows(path, "SELECT row FROM event_change") == [(3,)]
+    assert rows(path, "SELECT row, type FROM event_change") == [(2, "gap"), (3, "started")]
     assert store.stats().removed_untold == 2
 
 

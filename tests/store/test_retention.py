@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from camera_app.store.gaps import TOO_MANY, TOO_OLD
 from camera_app.store.retention import (
     NS_PER_DAY,
     TRUSTED_FROM_NS,
+    Doomed,
     LedgerRow,
     OldestRows,
     oldest_kept_wall_ns,
@@ -21,6 +23,14 @@ DAY_0_NS = TRUSTED_FROM_NS
 def days(*numbers: float) -> list[LedgerRow]:
     """Return rows numbered from 1, that many days after the first trusted moment."""
     return [LedgerRow(i, DAY_0_NS + round(n * NS_PER_DAY)) for i, n in enumerate(numbers, 1)]
+
+
+def removed(oldest: OldestRows, *, excess: int, oldest_wall_ns: int) -> tuple[Doomed, ...]:
+    return rows_to_remove(oldest, excess=excess, why=TOO_MANY, oldest_wall_ns=oldest_wall_ns)
+
+
+def numbers(gone: tuple[Doomed, ...]) -> tuple[int, ...]:
+    return tuple(one.row for one in gone)
 
 
 @pytest.mark.parametrize(
@@ -46,13 +56,21 @@ def test_rows_go_by_age_and_by_number(
     oldest = OldestRows(settled, unsettled, is_all_settled=True)
     limit_ns = DAY_0_NS + round(oldest_day * NS_PER_DAY)
 
-    assert rows_to_remove(oldest, excess=excess, oldest_wall_ns=limit_ns) == gone
+    assert numbers(removed(oldest, excess=excess, oldest_wall_ns=limit_ns)) == gone
+
+
+def test_each_row_goes_for_its_own_reason() -> None:
+    oldest = OldestRows(days(1, 2, 3), [], is_all_settled=True)
+
+    gone = removed(oldest, excess=2, oldest_wall_ns=DAY_0_NS + round(1.5 * NS_PER_DAY))
+
+    assert gone == (Doomed(1, TOO_OLD), Doomed(2, TOO_MANY))
 
 
 def test_untold_rows_stay_while_more_settled_ones_may_follow() -> None:
     oldest = OldestRows(days(1, 2), [LedgerRow(9, DAY_0_NS)], is_all_settled=False)
 
-    assert rows_to_remove(oldest, excess=5, oldest_wall_ns=0) == (1, 2)
+    assert numbers(removed(oldest, excess=5, oldest_wall_ns=0)) == (1, 2)
 
 
 def test_a_row_stamped_before_the_date_was_known_waits_for_the_next_that_goes() -> None:
@@ -60,9 +78,9 @@ def test_a_row_stamped_before_the_date_was_known_waits_for_the_next_that_goes() 
     oldest = OldestRows(rows, [], is_all_settled=True)
 
     too_old = DAY_0_NS + NS_PER_DAY
-    assert rows_to_remove(oldest, excess=0, oldest_wall_ns=too_old) == (1, 2)
+    assert numbers(removed(oldest, excess=0, oldest_wall_ns=too_old)) == (1, 2)
     alone = OldestRows(rows[:1], [], is_all_settled=True)
-    assert rows_to_remove(alone, excess=0, oldest_wall_ns=too_old) == ()
+    assert removed(alone, excess=0, oldest_wall_ns=too_old) == ()
 
 
 def test_nothing_is_too_old_while_the_date_is_not_known() -> None:
@@ -87,7 +105,7 @@ class LedgerModel:
     def apply(self, max_rows: int, oldest_wall_ns: int) -> None:
         while True:
             excess = len(self.rows) - max_rows
-            gone = rows_to_remove(self.oldest(), excess=excess, oldest_wall_ns=oldest_wall_ns)
+            gone = numbers(removed(self.oldest(), excess=excess, oldest_wall_ns=oldest_wall_ns))
             if not gone:
                 return
             self.order += [(row, self.rows.pop(row)[1]) for row in gone]
