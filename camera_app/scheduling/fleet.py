@@ -256,10 +256,13 @@ class Fleet:
         ]
 
     def _is_to_be_tried(self, seat: Seat, request: Request) -> bool:
-        """Tell whether a stick has long had nothing because it is slow, as far as is known."""
+        """Tell whether a stick has long had nothing because it is slow, as far as is known.
+
+        One on probation need not wait for that: what it takes is learned within a few requests.
+        """
         return (
             seat.is_stick
-            and self._was_long_idle(seat)
+            and (seat.is_doubted or self._was_long_idle(seat))
             and self.takes_ns(seat, request) < inf
             and any(not other.is_stick for other in self._faster(seat, request.model))
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from camera_app.scheduling.load import (
     Condition,
     Decision,
@@ -63,3 +65,9 @@ def test_a_stick_that_is_slower_is_tried_every_two_seconds_and_the_cpu_answers_a
     tried = [number for number, devices in enumerate(asked) if "usb:1-1" in devices]
     assert tried == [0, 20, 40]
     assert all("cpu" in devices for devices in asked)
+
+
+def test_a_stick_on_probation_is_tried_with_each_request_and_learned_at_once() -> None:
+    camera = Camera(cpu_ms=5, stick_ms=20)
+    camera.devices = [DEVICES[0], replace(DEVICES[1], condition=Condition.PROBATION)]
+    assert [camera.ask() for _ in range(5)] == [["usb:1-1", "cpu"]] * 5
