@@ -151,7 +151,10 @@ class Fleet:
         self._now_ns = now_ns
         self._times = times
         self._ladders = ladders
-        self._cost_ns: dict[str, float] = {}  # these two by model, at the rung
+        # Looked up many times in one decision, so kept; all at the rung.
+        self._packs: dict[tuple[DeviceKind, str], str | None] = {}  # by kind and model
+        self._means_ns: dict[tuple[str, str], float] = {}  # by device and model
+        self._cost_ns: dict[str, float] = {}  # these two by model
         self._drain_ns: dict[str, float] = {}
 
     def load_at(self, rung: int, per_s: Mapping[str, float]) -> float:
@@ -163,7 +166,9 @@ class Fleet:
         """
         load = 0.0
         for model, rate in per_s.items():
-            answered = sum(self._answers_per_ns(seat, model, rung) for seat in self._seats)
+            answered = sum(
+                seat.side_by_side / self._mean_at(seat, model, rung) for seat in self._seats
+            )
             load += rate / (answered * NS_PER_S) if answered else 0.0
         return load
 
@@ -171,7 +176,7 @@ class Fleet:
         """Return how long all devices together take for a request; 0 if none can just now."""
         drain_ns = self._drain_ns.get(model)
         if drain_ns is None:
-            answered = sum(self._answers_per_ns(seat, model, self._rung) for seat in self._seats)
+            answered = sum(self._answers_per_ns(seat, model) for seat in self._seats)
             drain_ns = self._drain_ns[model] = 1 / answered if answered else 0.0
         return drain_ns
 
@@ -179,21 +184,22 @@ class Fleet:
         """Return what a request takes on the device that is quickest at it; 0 if none can."""
         cost_ns = self._cost_ns.get(model)
         if cost_ns is None:
-            least = min(
-                (self._mean_ns(seat, model, self._rung) for seat in self._seats), default=inf
-            )
+            least = min((self._mean_ns(seat, model) for seat in self._seats), default=inf)
             cost_ns = self._cost_ns[model] = 0.0 if least == inf else least
         return cost_ns
 
     def pack(self, seat: Seat, model: str) -> str | None:
         """Return the pack that a device runs for a model; None if it cannot."""
-        return self._ladders[model].pack_for(seat.kind, self._rung)
+        key = seat.kind, model
+        if key not in self._packs:
+            self._packs[key] = self._ladders[model].pack_for(seat.kind, self._rung)
+        return self._packs[key]
 
     def takes_ns(self, seat: Seat, request: Request) -> float:
         """Return what a request takes on a device; infinite if it cannot run it."""
         if seat.name in request.avoid:
             return inf
-        takes_ns = self._mean_ns(seat, request.model, self._rung)
+        takes_ns = self._mean_ns(seat, request.model)
         if self.is_switch(seat, request):
             takes_ns += self._times.switch_ns(seat.name)
         return takes_ns
@@ -248,11 +254,11 @@ class Fleet:
         return None if request is None else Placing(request, seat, seat.is_doubted)
 
     def _faster(self, seat: Seat, model: str) -> list[Seat]:
-        own_ns = self._mean_ns(seat, model, self._rung)
+        own_ns = self._mean_ns(seat, model)
         return [
             other
             for other in self._seats
-            if other is not seat and self._mean_ns(other, model, self._rung) < own_ns
+            if other is not seat and self._mean_ns(other, model) < own_ns
         ]
 
     def _is_to_be_tried(self, seat: Seat, request: Request) -> bool:
@@ -293,7 +299,7 @@ class Fleet:
             if takes_ns == inf:
                 continue
             answered = sum(
-                self._answers_per_ns(other, request.model, self._rung)
+                self._answers_per_ns(other, request.model)
                 for other in faster
                 if other.name not in request.avoid
             )
@@ -305,9 +311,16 @@ class Fleet:
         since_ns = seat.idle_since_ns
         return since_ns is None or self._now_ns - since_ns >= TRY_SLOW_STICK_NS
 
-    def _mean_ns(self, seat: Seat, model: str, rung: int) -> float:
+    def _mean_ns(self, seat: Seat, model: str) -> float:
+        key = seat.name, model
+        mean_ns = self._means_ns.get(key)
+        if mean_ns is None:
+            mean_ns = self._means_ns[key] = self._mean_at(seat, model, self._rung)
+        return mean_ns
+
+    def _mean_at(self, seat: Seat, model: str, rung: int) -> float:
         pack = self._ladders[model].pack_for(seat.kind, rung)
         return inf if pack is None else self._times.mean_ns(seat.name, seat.kind, pack)
 
-    def _answers_per_ns(self, seat: Seat, model: str, rung: int) -> float:
-        return seat.side_by_side / self._mean_ns(seat, model, rung)
+    def _answers_per_ns(self, seat: Seat, model: str) -> float:
+        return seat.side_by_side / self._mean_ns(seat, model)

@@ -168,9 +168,12 @@ class Policy:
         newest_ns: dict[str, int] = {}
         for request in waiting:
             newest_ns[request.camera] = max(newest_ns.get(request.camera, 0), request.captured_ns)
+        can_run = {model: self._who_runs(model, usable) for model in {r.model for r in waiting}}
         kept, sheds = [], []
         for request in waiting:
-            cause = self._hopeless(now_ns, request, usable, newest_ns[request.camera])
+            cause = self._hopeless(
+                now_ns, request, newest_ns[request.camera], can_run[request.model]
+            )
             if cause is None:
                 kept.append(request)
             else:
@@ -178,19 +181,17 @@ class Policy:
         return _with_siblings(kept, sheds) if sheds else (kept, sheds)
 
     def _hopeless(
-        self, now_ns: int, request: Request, usable: Sequence[DeviceState], newest_ns: int
+        self, now_ns: int, request: Request, newest_ns: int, can_run: frozenset[str]
     ) -> ShedCause | None:
         if now_ns >= request.deadline_ns:
             return ShedCause.LATE
         if request.captured_ns < newest_ns and not self._shares.has_begun_frame(request):
             return ShedCause.REPLACED
-        ladder = self._ladders[request.model]
-        if not any(
-            device.name not in request.avoid and ladder.pack_for(device.kind, self._rungs.rung)
-            for device in usable
-        ):
-            return ShedCause.NO_DEVICE
-        return None
+        return ShedCause.NO_DEVICE if can_run <= request.avoid else None
+
+    def _who_runs(self, model: str, usable: Iterable[DeviceState]) -> frozenset[str]:
+        ladder, rung = self._ladders[model], self._rungs.rung
+        return frozenset(device.name for device in usable if ladder.pack_for(device.kind, rung))
 
     def _in_order(self, now_ns: int, requests: Sequence[Request]) -> list[Request]:
         self._shares.note_waiting({request.camera for request in requests})
