@@ -394,12 +394,12 @@ class ChildLane:
         """
         specs = self._models[request.model].outputs
         for view, tensor in zip(self._views[request.model].outputs, outputs, strict=True):
-            bytes_ = np.ascontiguousarray(tensor.values).reshape(-1).view(np.uint8)
-            if bytes_.size > view.size:
+            content = np.ascontiguousarray(tensor.values).reshape(-1).view(np.uint8)
+            if content.size > view.size:
                 raise ValueError(
-                    f"output {tensor.name} grew from {view.size} to {bytes_.size} bytes"
+                    f"output {tensor.name} grew from {view.size} to {content.size} bytes"
                 )
-            np.copyto(view[: bytes_.size], bytes_)
+            np.copyto(view[: content.size], content)
         shapes = [tensor.values.shape for tensor in outputs]
         is_as_told = shapes == [spec.shape for spec in specs]
         rest = b"" if is_as_told else json.dumps(shapes).encode()

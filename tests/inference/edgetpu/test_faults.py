@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from camera_app.inference import Interpreter, runtime_for
-from camera_app.inference.edgetpu import FindingKind, Performance, Stick, StickFailed
+from camera_app.inference.edgetpu import FindingKind, Performance, Stick, StickFailed, life
 from camera_app.inference.runtime import Array
 from camera_app.models import ModelPack, find_pack, kind_of, locate_weights
 from tests.inference.edgetpu.conftest import LIMIT_S, PLACE, MakeStick, MakeTwin
@@ -80,8 +80,13 @@ def is_gone(pid: int | None) -> bool:
 
 
 def test_a_stick_that_hangs_is_killed_and_opened_again(
-    stick: Stick, simulated: SimulatedStick, pack: ModelPack, cpu: Interpreter
+    stick: Stick,
+    simulated: SimulatedStick,
+    pack: ModelPack,
+    cpu: Interpreter,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(life, "DYING_GRACE_S", 2 * LIMIT_S)  # nothing but the kill ends it
     stick.open(LIMIT_S)
     pid = stick.pid
     simulated.hang()
@@ -363,15 +368,24 @@ def test_each_of_two_sticks_runs_where_it_sits(
     sticks: SimulatedSticks, make_stick: MakeStick, pack: ModelPack
 ) -> None:
     """The library counts sticks, we name them: the second stays the second without the first."""
-    sticks["usb0"].unplug()
     second = make_stick(pack, place="usb:9-2")
-    second.open(LIMIT_S)
-    sticks["usb0"].plug()
-    first = make_stick(pack, place="usb:9-1")
-    first.open(LIMIT_S)
-    before = sticks["usb0"].invokes, sticks["usb1"].invokes
-    second.invoke(pack.name, chance(second, pack), LIMIT_S)
-    assert (sticks["usb0"].invokes, sticks["usb1"].invokes) == (before[0], before[1] + 1)
+    for change in (sticks["usb0"].unplug, sticks["usb0"].plug):
+        change()
+        second.open(LIMIT_S)
+        before = sticks["usb1"].invokes
+        second.invoke(pack.name, chance(second, pack), LIMIT_S)
+        assert sticks["usb1"].invokes == before + 1
+    assert sticks["usb0"].invokes == 0
+
+
+def test_close_lets_the_library_give_the_stick_back(
+    stick: Stick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(life, "STOP_GRACE_S", 2 * LIMIT_S)  # only an orderly end is quick enough
+    stick.open(LIMIT_S)
+    pid = stick.pid
+    stick.close()
+    assert is_gone(pid)
 
 
 # --- packs ---------------------------------------------------------------------------------------
