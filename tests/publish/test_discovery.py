@@ -1,0 +1,172 @@
+"""What Home Assistant is told, held against the rules by which it takes or refuses it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from camera_app.publish.discovery import (
+    AnnouncedCamera,
+    AnnouncedDevice,
+    announcements,
+    components,
+    title,
+)
+from camera_app.publish.topics import Topics
+from tests.publish.hub_rules import check_device_message, check_entity_messages
+
+FRONT = AnnouncedCamera(
+    "front",
+    [("", "person"), ("", "face"), ("mat", "person")],
+    sends_snapshots=True,
+    sends_live=True,
+)
+DEVICE = AnnouncedDevice(
+    "cam1", "Porch", "1.2.3", Topics("camera_app", "cam1"), [FRONT], status_interval_s=30.0
+)
+NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,31}", fullmatch=True)
+LABELS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
+
+
+def device_payload(device: AnnouncedDevice = DEVICE) -> dict[str, Any]:
+    (message,) = announcements(device, "device", "homeassistant")
+    payload: dict[str, Any] = json.loads(message.payload)
+    return payload
+
+
+def parts(device: AnnouncedDevice = DEVICE) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = device_payload(device)["components"]
+    return found
+
+
+def test_a_hub_takes_the_whole_device_in_one_message() -> None:
+    (message,) = announcements(DEVICE, "device", "homeassistant")
+    assert message.topic == "homeassistant/device/cam1/config"
+    check_device_message(message.topic, message.payload)
+
+
+def test_a_hub_takes_each_entity_by_itself() -> None:
+    messages = announcements(DEVICE, "entity", "homeassistant")
+    check_entity_messages({message.topic: message.payload for message in messages})
+
+
+def test_both_styles_announce_the_same_under_the_same_ids() -> None:
+    """Or a change of style would cost the hub its history."""
+    single = {json.loads(m.payload).get("unique_id") for m in announcements(DEVICE, "entity", "ha")}
+    assert single == {part.get("unique_id") for part in parts().values()}
+
+
+def test_nothing_is_announced_when_it_is_off() -> None:
+    assert announcements(DEVICE, "off", "homeassistant") == []
+
+
+def test_the_same_device_is_announced_in_the_same_bytes() -> None:
+    assert announcements(DEVICE, "device", "p") == announcements(replace(DEVICE), "device", "p")
+
+
+def test_what_a_camera_sees_is_gone_with_the_camera_and_what_controls_it_is_not() -> None:
+    """A switched-off camera is offline; the switch that brings it back must not be."""
+    found = parts()
+    assert device_payload()["availability"] == [{"topic": "camera_app/cam1/availability"}]
+    assert found["cam1_front_person_occupancy"]["availability"] == [
+        {"topic": "camera_app/cam1/availability"},
+        {"topic": "camera_app/cam1/front/availability"},
+    ]
+    for key in ("privacy", "detection", "snapshots", "threshold", "sees", "fps"):
+        assert "availability" not in found[f"cam1_front_{key}"]
+
+
+def test_health_becomes_unavailable_when_nobody_tells_it_any_more() -> None:
+    read_off_the_status = [
+        part for part in parts().values() if part.get("state_topic") == "camera_app/cam1/status"
+    ]
+    assert len(read_off_the_status) == 8
+    assert {part["expire_after"] for part in read_off_the_status} == {90}
+
+
+def test_places_have_occupancy_and_count_on_their_own_topics() -> None:
+    found = parts()
+    assert found["cam1_front_mat_person_occupancy"]["name"] == "Front mat person"
+    assert found["cam1_front_mat_person_occupancy"]["device_class"] == "occupancy"
+    topic = "camera_app/cam1/front/mat/person"
+    assert found["cam1_front_mat_person_occupancy"]["state_topic"] == topic
+    assert found["cam1_front_mat_person_count"]["state_topic"] == topic
+    assert found["cam1_front_face_count"]["state_topic"] == "camera_app/cam1/front/face"
+
+
+def test_events_and_triggers_listen_to_what_is_fresh() -> None:
+    found = parts()
+    assert found["cam1_front_person_event"]["state_topic"] == "camera_app/cam1/front/now"
+    assert found["cam1_front_person_event"]["event_types"] == ["started", "updated", "ended"]
+    assert found["cam1_front_person_started"]["topic"] == "camera_app/cam1/front/now"
+    assert found["cam1_front_person_started"]["type"] == "person started"
+
+
+@pytest.mark.parametrize(
+    ("change", "platforms_lost"),
+    [
+        ({"sends_snapshots": False}, {"image"}),
+        ({"sends_live": False}, {"camera"}),
+    ],
+)
+def test_there_is_no_entity_for_a_picture_that_is_not_sent(
+    change: dict[str, bool], platforms_lost: set[str]
+) -> None:
+    less = replace(DEVICE, cameras=[replace(FRONT, **change)])
+    before = {part.platform for part in components(DEVICE)}
+    assert before - {part.platform for part in components(less)} == platforms_lost
+
+
+def test_there_is_no_control_where_commands_are_not_taken() -> None:
+    deaf = replace(DEVICE, takes_commands=False)
+    assert not {"switch", "number", "button"} & {part.platform for part in components(deaf)}
+    assert all("command_topic" not in part.options for part in components(deaf))
+
+
+def test_names_that_run_into_each_other_stay_apart() -> None:
+    cameras = [
+        AnnouncedCamera("a", [("b_c", "person")]),
+        AnnouncedCamera("a_b", [("c", "person")]),
+    ]
+    ids = [part.key for part in components(replace(DEVICE, cameras=cameras))]
+    assert len(set(ids)) == len(ids)
+    assert "cam1_a_b_c_person_count" in ids
+
+
+@given(
+    cameras=st.dictionaries(
+        NAMES,
+        st.tuples(
+            st.sets(LABELS, min_size=1, max_size=3), st.sets(NAMES, max_size=3), st.booleans()
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_whatever_cameras_zones_and_labels_are_called_a_hub_takes_it(
+    cameras: dict[str, tuple[set[str], set[str], bool]],
+) -> None:
+    announced = [
+        AnnouncedCamera(
+            name,
+            [(zone, label) for zone in ("", *sorted(zones)) for label in sorted(labels)],
+            is_sent,
+            is_sent,
+        )
+        for name, (labels, zones, is_sent) in cameras.items()
+    ]
+    device = replace(DEVICE, cameras=announced)
+    (whole,) = announcements(device, "device", "homeassistant")
+    check_device_message(whole.topic, whole.payload)
+    single = announcements(device, "entity", "homeassistant")
+    assert len({message.topic for message in single}) == len(single)
+    check_entity_messages({message.topic: message.payload for message in single})
+
+
+def test_names_are_written_as_people_do() -> None:
+    assert title("front_door-2") == "Front door 2"
