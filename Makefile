@@ -48,6 +48,7 @@ check: ## format, lint, types, and which room may import which
 docs: ## write the generated reference pages
 	@tools/setup.sh run
 	@$(BIN)/python -m tools.docs.configuration
+	@$(BIN)/python -m tools.docs.wire
 
 bench: ## measure the speed of the whole replay against its ceiling
 	@tools/setup.sh run

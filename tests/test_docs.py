@@ -7,6 +7,7 @@ from pathlib import Path
 
 from camera_app.cli import COMMANDS
 from camera_app.config_reference import markdown
+from tools.docs import asyncapi, wire
 from tools.docs.configuration import PAGE
 
 REPOSITORY = PAGE.parent.parent
@@ -14,6 +15,13 @@ REPOSITORY = PAGE.parent.parent
 
 def test_the_configuration_page_is_current() -> None:
     assert PAGE.read_text(encoding="utf-8") == markdown(), "run `make docs` and commit the page"
+
+
+def test_the_reference_of_the_wire_is_current() -> None:
+    is_current = wire.DOCUMENT.read_text(encoding="utf-8") == asyncapi.text()
+    assert is_current, "run `make docs` and commit docs/asyncapi.json"
+    is_current = wire.PAGE.read_text(encoding="utf-8") == wire.markdown()
+    assert is_current, "run `make docs` and commit docs/mqtt.md"
 
 
 def test_the_readme_names_every_command() -> None:

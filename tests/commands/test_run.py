@@ -15,6 +15,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from camera_app.store import EventFilter, EventQueries, EventSummary
+from tests import wire
 from tests.publish.mosquitto import Mosquitto
 
 LIMIT_S = 60.0
@@ -127,8 +128,17 @@ class Subscriber:
         return [json.loads(payload) for topic, payload in self.messages if topic == "porch/event"]
 
     def close(self) -> None:
+        """Hang up, and hold what came against the reference of the wire."""
         self._client.disconnect()
         self._client.loop_stop()
+        found = [
+            problem
+            for topic, payload in self.messages
+            for problem in wire.problems(
+                f"camera_app/desk/{topic}", payload, is_retained=None, qos=None
+            )
+        ]
+        assert list(dict.fromkeys(found))[:5] == []
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from camera_app.config import MqttSettings, RetentionSettings
 from camera_app.publish import Publisher, StateBoard
 from camera_app.store import EventStore
 from camera_app.values import BestMoment, Box, ChangeType, Event, EventChange, Size
+from tests import wire
 from tests.publish.mosquitto import LIMIT_S, Mosquitto
 
 CLOCK = SystemClock()
@@ -63,9 +64,16 @@ class Received:
 
 
 class Subscriber:
-    """A second client, independent of ours; keeps what it gets in order."""
+    """A second client, independent of ours; keeps what it gets in order.
 
-    def __init__(self, port: int, topic: str = "#", qos: int = 1, **login: Any) -> None:
+    Each message is held against the reference of the wire at the end, unless a test says
+    `is_checked=False` because it made topics up.
+    """
+
+    def __init__(
+        self, port: int, topic: str = "#", qos: int = 1, *, is_checked: bool = True, **login: Any
+    ) -> None:
+        self.is_checked = is_checked
         self._changed = threading.Condition()  # guards the list
         self.messages: list[Received] = []
         self._is_subscribed = threading.Event()
@@ -112,6 +120,20 @@ class Subscriber:
             lambda got: any(m.topic == topic and m.payload == payload for m in got)
         )
 
+    def problems(self) -> list[str]:
+        """Return what in the messages is not as the reference of the wire tells, once each."""
+        found = [
+            problem
+            for message in self.messages
+            for problem in wire.problems(
+                message.topic,
+                message.payload,
+                is_retained=message.is_retained,
+                qos=message.qos if self._qos else None,
+            )
+        ]
+        return list(dict.fromkeys(found)) if self.is_checked else []
+
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
@@ -148,6 +170,7 @@ def subscribe() -> Iterator[Callable[..., Subscriber]]:
     yield start
     for subscriber in made:
         subscriber.close()
+    assert [problem for subscriber in made for problem in subscriber.problems()][:5] == []
 
 
 @dataclass

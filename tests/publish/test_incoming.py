@@ -135,7 +135,7 @@ def test_what_is_said_once_is_told_in_order_and_not_kept(
     broker: Brokers, camera: Cameras, subscribe: Subscribers
 ) -> None:
     port = broker().port
-    reader = subscribe(port)
+    reader = subscribe(port, is_checked=False)
     cam = camera(port)
     cam.publisher.say(Notice("camera_app/cam1/result", b"of no connection", False))
     listening(cam, "camera_app/cam1/ask")
