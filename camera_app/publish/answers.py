@@ -39,8 +39,9 @@ _MEANINGS: dict[int, tuple[str, str, bool]] = {
     0x9F: ("the broker has too many new connections", _LATER, False),
 }
 
-# Code of PUBACK -> what happened, what to do.
+# Code of PUBACK, or 0 where there was none -> what happened, what to do.
 _REFUSALS: dict[int, tuple[str, str]] = {
+    0x00: ("the broker hangs up whenever it gets one message", "Look into the broker's log"),
     0x87: ("the broker does not allow this topic", "Check the broker's access list"),
     0x90: ("the broker does not accept this topic", "Check base_topic in [mqtt]"),
     0x95: ("a message was larger than the broker takes", "Raise the broker's limit"),

@@ -11,6 +11,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 from camera_app.capture.backoff import BackOff
@@ -24,11 +25,12 @@ from camera_app.publish.link import CONNECT_TIMEOUT_S, Answer, Link, Packable
 from camera_app.publish.payloads import availability_message, ledger_message
 from camera_app.publish.properties import EventProperties
 from camera_app.publish.protocol import ProtocolChoice
+from camera_app.publish.refusals import Refusals
 from camera_app.publish.security import unencrypted_password_warning
 from camera_app.publish.topics import Topics
 from camera_app.publish.waker import Waker
 from camera_app.publish.window import Window
-from camera_app.store import CommittedChange, EventStore, Outbox
+from camera_app.store import CommittedChange, EventStore, Outbox, refused_gap
 from camera_app.threads import Deadline, Worker
 
 _log = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ TICK_S = 0.5
 # A broker may answer pings and yet acknowledge nothing; then another connection is tried.
 ACKNOWLEDGE_LIMIT_S = 30.0
 GOODBYE_LIMIT_S = 1.5
+PACKET_TOO_LARGE = 0x95
 # Answers that wait to be told; the connection that their question came on ends with them.
 SAID_LIMIT = 256
 
@@ -67,6 +70,7 @@ class PublisherStats:
         sent: Ledger messages handed to the network, those sent again included.
         acknowledged: Ledger messages that the broker has.
         refused: Answers of the broker that it does not take a message.
+        given_up: Changes that it never takes; a gap was told in the place of each.
         in_flight: Ledger messages sent and not answered.
         connects: Connections that the broker accepted.
         reconnects: Connections that were lost.
@@ -80,6 +84,7 @@ class PublisherStats:
     sent: int
     acknowledged: int
     refused: int
+    given_up: int
     in_flight: int
     connects: int
     reconnects: int
@@ -122,17 +127,21 @@ class Publisher(Worker):
         self._event_topics: dict[str, str] = {}  # by camera: made once, not once a message
         self._outbox = Outbox(store.path)
         self._waker = Waker()
-        self._fresh: deque[CommittedChange] = deque(maxlen=FRESH_LIMIT)
+        # With the monotonic time of their commit.
+        self._fresh: deque[tuple[int, CommittedChange]] = deque(maxlen=FRESH_LIMIT)
         self._has_more = True
         self._said: deque[tuple[Notice, Packable | None]] = deque(maxlen=SAID_LIMIT)
         self._listeners: dict[str, Listener] = {}  # by filter; not changed after `start`
         self._link: Link | None = None
         self._window = Window(settings.window)
+        self._refusals = Refusals()
+        self._instead: dict[int, CommittedChange] = {}  # row that was given up -> its gap
+        self._refused_rows: dict[int, CommittedChange] = {}  # by row; since the last restart
         self._read: deque[CommittedChange] = deque()  # from the outbox, not yet sent
         self._rows: dict[int, CommittedChange] = {}  # message id -> ledger row in flight
         self._notices: dict[int, Notice] = {}  # message id -> state in flight
         self._state: State = "stopped"
-        self._sent = self._acknowledged = self._refused = 0
+        self._sent = self._acknowledged = self._refused = self._given_up = 0
         self._connects = self._reconnects = 0
         self._last_error = ""
         self._connected_ns = 0
@@ -149,6 +158,7 @@ class Publisher(Worker):
             sent=self._sent,
             acknowledged=self._acknowledged,
             refused=self._refused,
+            given_up=self._given_up,
             in_flight=len(self._window),
             connects=self._connects,
             reconnects=self._reconnects,
@@ -205,7 +215,8 @@ class Publisher(Worker):
 
     def _on_commit(self, changes: Sequence[CommittedChange]) -> None:
         """Note fresh changes: on the thread of the store's writer."""
-        self._fresh.extend(changes)
+        now_ns = self._clock.monotonic_ns()
+        self._fresh.extend((now_ns, change) for change in changes)
         self._has_more = True
         self._waker.wake()
 
@@ -265,7 +276,10 @@ class Publisher(Worker):
         self._board.tell_all()
 
     def _restart(self) -> None:
-        """Send again from the last settled row on."""
+        """Send again from the last settled row on, less what is given up by now."""
+        for row, code in self._refusals.end_round().items():
+            self._give_up(self._refused_rows[row], code)
+        self._refused_rows.clear()
         limit = self._settings.window if self._link is None else self._limit(self._link)
         self._window.restart(limit)
         self._rows.clear()
@@ -274,9 +288,17 @@ class Publisher(Worker):
         self._resume_ns = None
 
     def _limit(self, link: Link) -> int:
-        return min(self._settings.window, link.receive_maximum)
+        """Return how many messages may be unanswered; a row under suspicion is sent alone."""
+        is_alone = self._refusals.suspect is not None
+        return 1 if is_alone else min(self._settings.window, link.receive_maximum)
 
     def _lose(self, error: PublishError) -> None:
+        code = 0 if self._link is None else self._link.end_code
+        on_the_way = {change.row: change for change in self._rows.values()}
+        now_ns = self._clock.monotonic_ns()
+        given_up = self._refusals.lose(self._window.unanswered, code, now_ns)
+        for row, last_code in given_up.items():
+            self._give_up(on_the_way[row], last_code)
         self._link = None
         self._reconnects += 1
         self._protocol.start_over()
@@ -329,6 +351,9 @@ class Publisher(Worker):
             notice = self._board.take()
             if notice is None:
                 return
+            if not link.takes(notice):
+                self._note_refusal(PACKET_TOO_LARGE, notice.topic)
+                continue
             message_id = link.send(notice)
             if notice.qos:
                 self._notices[message_id] = notice
@@ -340,11 +365,17 @@ class Publisher(Worker):
     def _send_fresh(self, link: Link) -> None:
         """Tell what happened just now to automations, past any backlog."""
         while self._fresh:
-            change = self._fresh.popleft()
-            if not self._is_old(change):
+            committed_ns, change = self._fresh.popleft()
+            left_ns = self._now_max_age_ns - self._age_ns(committed_ns, change)
+            if left_ns >= 0:
                 payload = self._message(change, is_delayed=False)
-                topic = self._topics.now(change.camera)
-                link.send(Notice(topic, payload, is_retained=False, qos=0))
+                notice = Notice(self._topics.now(change.camera), payload, is_retained=False, qos=0)
+                link.send(notice, self._properties(change, ceil(seconds(left_ns))))
+
+    def _age_ns(self, committed_ns: int, change: CommittedChange) -> int:
+        """Return how long ago a change of this run happened, wherever the wall clock is put."""
+        before_commit_ns = max(0, change.committed_wall_ns - change.at_wall_ns)
+        return before_commit_ns + self._clock.monotonic_ns() - committed_ns
 
     def _send_ledger(self, link: Link) -> bool:
         """Send a burst of the backlog; return whether there is room and cause for another."""
@@ -358,14 +389,34 @@ class Publisher(Worker):
         return room > burst
 
     def _send_change(self, link: Link, change: CommittedChange) -> None:
-        payload = self._message(change, is_delayed=self._is_old(change))
-        notice = Notice(self._event_topic(change.camera), payload, is_retained=False)
+        notice = self._ledger_notice(change)
+        if not link.takes(notice) and self._takes_a_later_one(link, change.camera):
+            self._give_up(change, PACKET_TOO_LARGE)
+            notice = self._ledger_notice(change)
         if not len(self._window):
             self._progress_ns = self._clock.monotonic_ns()
-        message_id = link.send(notice, EventProperties(change.seq, change.event_id))
         self._window.offer(change.row)
-        self._rows[message_id] = change
+        if not link.takes(notice):
+            self._refuse(change, PACKET_TOO_LARGE)
+            return
+        age_s = seconds(self._clock.wall_ns() - change.at_wall_ns)
+        properties = self._properties(change, round(self._store.max_age_s - age_s))
+        self._rows[link.send(notice, properties)] = change
         self._sent += 1
+
+    def _ledger_notice(self, change: CommittedChange) -> Notice:
+        """Return what is told of a row: the change, or the gap in its place."""
+        told = self._instead.get(change.row, change)
+        payload = self._message(told, is_delayed=self._is_old(change))
+        return Notice(self._event_topic(change.camera), payload, is_retained=False)
+
+    def _takes_a_later_one(self, link: Link, camera: str) -> bool:
+        """Say whether the broker's limit is for some; where it is for all, the owner mends it."""
+        later = (change for change in self._read if change.camera == camera)
+        return any(link.takes(self._ledger_notice(change)) for change in later)
+
+    def _properties(self, change: CommittedChange, expiry_s: int) -> EventProperties:
+        return EventProperties(change.seq, change.event_id, expiry_s)
 
     def _event_topic(self, camera: str) -> str:
         topic = self._event_topics.get(camera)
@@ -377,7 +428,8 @@ class Publisher(Worker):
         return ledger_message(change, device_id=self._device_id, is_delayed=is_delayed)
 
     def _is_old(self, change: CommittedChange) -> bool:
-        return self._clock.wall_ns() - change.at_wall_ns > self._now_max_age_ns
+        """Say whether a change is told late; one from the future met a clock that was put back."""
+        return abs(self._clock.wall_ns() - change.at_wall_ns) > self._now_max_age_ns
 
     def _next(self) -> CommittedChange | None:
         if not self._read and self._has_more and self._store.settling() < SETTLING_LIMIT:
@@ -406,11 +458,20 @@ class Publisher(Worker):
                 self._take_for_notice(answer)
             elif is_success(answer.code):
                 self._acknowledged += 1
+                self._note_taken(change)
                 settled += self._window.settle(change.row)
             else:
                 self._refuse(change, answer.code)
         if settled:
             self._store.settle(settled)
+            for row in self._instead.keys() & settled:
+                del self._instead[row]
+
+    def _note_taken(self, change: CommittedChange) -> None:
+        was_alone = self._refusals.suspect is not None
+        self._refusals.take(change.row, self._event_topic(change.camera))
+        if was_alone and self._link is not None:
+            self._window.widen(self._limit(self._link))
 
     def _take_for_notice(self, answer: Answer) -> None:
         notice = self._notices.pop(answer.message_id, None)
@@ -422,10 +483,24 @@ class Publisher(Worker):
         """Keep a row that the broker did not take, and begin again from it after a pause."""
         self._refused += 1
         self._window.refuse(change.row)
-        self._note_refusal(code, self._topics.event(change.camera))
+        self._refused_rows[change.row] = change
+        topic = self._event_topic(change.camera)
+        self._refusals.refuse(change.row, topic, code)
+        self._note_refusal(code, topic)
         if self._resume_ns is None:
             pause_s = self._back_off.after(0.0)
             self._resume_ns = self._clock.monotonic_ns() + nanoseconds(pause_s)
+
+    def _give_up(self, change: CommittedChange, code: int) -> None:
+        """Tell a gap from now on in the place of a row, as the broker never takes it."""
+        if change.row in self._instead:
+            return  # the gap itself is refused: then all is, and waits for the owner
+        self._instead[change.row] = refused_gap(change, self._clock.wall_ns())
+        self._given_up += 1
+        self._store.refuse(change.row, code)
+        error = refusal(code, self._event_topic(change.camera))
+        self._note(error, is_new=True)
+        _log.error("the broker never takes change %d; a gap is told in its place", change.seq)
 
     def _note_refusal(self, code: int, topic: str) -> None:
         error = refusal(code, topic)

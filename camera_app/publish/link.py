@@ -36,6 +36,10 @@ CONNECT_TIMEOUT_S = 3.0
 
 _PROTOCOLS = {"5": paho.MQTTv5, "3.1.1": paho.MQTTv311}
 _NO_LIMIT = 65535
+_UNSPECIFIED = 0x80
+_PUBACK_CODES = frozenset({0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99})  # MQTT 5, 3.4.2.1
+# Header, lengths, message id and the properties of an event: never more beside topic and payload.
+PACKET_OVERHEAD_BYTES = 128
 
 
 class Packable(Protocol):
@@ -57,12 +61,46 @@ class Answer:
     code: int
 
 
-class _BufferedClient(paho.Client):
-    """paho behind a `BufferedSocket`.
+@dataclass(frozen=True, slots=True)
+class _Greeting:
+    """What a broker said to our hello.
 
-    paho has no public place to put a socket of one's own, so a method of its inside is
-    overridden, which a test watches: should it be called no more, all works, but slowly.
+    Attributes:
+        code: Of CONNACK; 0: welcome.
+        receive_maximum: Unacknowledged messages that it takes.
+        maximum_packet_bytes: Size of a packet that it takes; None: no limit told.
     """
+
+    code: int
+    receive_maximum: int
+    maximum_packet_bytes: int | None
+
+
+class _BufferedClient(paho.Client):
+    """paho behind a `BufferedSocket`, and patient with odd acknowledgements.
+
+    paho has no public place for either, so methods of its inside are overridden, which tests
+    watch: should the first be called no more, all works, but slowly.
+
+    Attributes:
+        odd_codes: Message id -> code of an acknowledgement that the standard does not know there.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.odd_codes: dict[int, int] = {}
+
+    def _handle_pubackcomp(self, cmd: Any) -> Any:
+        """Read an acknowledgement whose code is not in the standard's list for it.
+
+        mosquitto refuses a message with 0x95, too large, which the standard has for the end of a
+        connection only. paho would end it for that, and send the message again for ever.
+        """
+        packet: bytearray = self._in_packet["packet"]
+        if len(packet) > 2 and packet[2] not in _PUBACK_CODES:
+            self.odd_codes[int.from_bytes(packet[:2], "big")] = packet[2]
+            self._in_packet["packet"] = packet[:2] + bytes((_UNSPECIFIED,)) + packet[3:]
+        return super()._handle_pubackcomp(cmd)
 
     def _create_socket(self) -> Any:
         opened: Any = super()._create_socket()
@@ -78,6 +116,7 @@ class Link:
         version: Of MQTT.
         where: Host and port.
         was_opened: Something listened there, and got our greeting.
+        end_code: With which code the broker ended the connection; 0: it gave none.
     """
 
     def __init__(
@@ -92,7 +131,8 @@ class Link:
         self._incoming: deque[Incoming] = deque()  # bounded by what one `pump` reads
         self._refused_filters: list[tuple[str, int]] = []
         self._filters: dict[int, str] = {}  # message id of a subscription -> its filter
-        self._greeting: tuple[int, int] | None = None  # code of CONNACK, Receive Maximum
+        self._greeting: _Greeting | None = None
+        self.end_code = 0
         self._end: PublishError | None = None
         self._client = self._new_client(client_id, will)
 
@@ -162,17 +202,23 @@ class Link:
     @property
     def is_greeted(self) -> bool:
         """The broker has accepted the connection."""
-        return self._greeting is not None and self._greeting[0] == 0
+        return self._greeting is not None and self._greeting.code == 0
 
     @property
     def refused_code(self) -> int:
         """With which code the broker refused the connection; 0: it has not."""
-        return 0 if self._greeting is None else self._greeting[0]
+        return 0 if self._greeting is None else self._greeting.code
 
     @property
     def receive_maximum(self) -> int:
         """How many unacknowledged messages the broker takes; MQTT 3.1.1 knows no such limit."""
-        return _NO_LIMIT if self._greeting is None else self._greeting[1]
+        return _NO_LIMIT if self._greeting is None else self._greeting.receive_maximum
+
+    def takes(self, notice: Notice) -> bool:
+        """Say whether the broker takes a message of this size; it said so when it greeted."""
+        size = len(notice.payload) + len(notice.topic.encode()) + PACKET_OVERHEAD_BYTES
+        limit = None if self._greeting is None else self._greeting.maximum_packet_bytes
+        return limit is None or size <= limit
 
     @property
     def end(self) -> PublishError | None:
@@ -274,8 +320,11 @@ class Link:
         code: ReasonCode,
         properties: Properties | None,
     ) -> None:
-        limit = getattr(properties, "ReceiveMaximum", _NO_LIMIT)
-        self._greeting = (code.value, limit)
+        self._greeting = _Greeting(
+            code=code.value,
+            receive_maximum=getattr(properties, "ReceiveMaximum", _NO_LIMIT),
+            maximum_packet_bytes=getattr(properties, "MaximumPacketSize", None),
+        )
         if code.value:
             self._end = connection_error(code.value, self.where)
 
@@ -290,6 +339,7 @@ class Link:
         if self._end is not None:
             return
         if flags.is_disconnect_packet_from_server:
+            self.end_code = code.value
             self._end = connection_error(code.value, self.where)
         elif self._greeting is None:
             self._end = BrokerUnreachable(
@@ -308,7 +358,8 @@ class Link:
         code: ReasonCode,
         _properties: Properties,
     ) -> None:
-        self._answers.append(Answer(message_id, code.value))
+        told = self._client.odd_codes.pop(message_id, code.value)
+        self._answers.append(Answer(message_id, told))
 
     def _on_subscribe(
         self,

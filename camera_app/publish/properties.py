@@ -7,6 +7,8 @@ message; here only a number and an id change from one message to the next.
 from __future__ import annotations
 
 _IS_UTF8 = b"\x01\x01"
+_EXPIRY = b"\x02"
+_LONGEST_EXPIRY_S = 2**32 - 1
 _CONTENT_TYPE = b"\x03"
 _USER_PROPERTY = b"\x26"
 
@@ -14,14 +16,17 @@ _USER_PROPERTY = b"\x26"
 class EventProperties:
     """Content type `application/json`, and `seq` and `event_id` for brokers that route by them.
 
-    Stands in for paho's `Properties`, of which a message needs `pack` only.
+    And after how many seconds a broker that could not deliver the message may forget it. Stands in
+    for paho's `Properties`, of which a message needs `pack` only.
     """
 
     __slots__ = ("_packed",)
 
-    def __init__(self, seq: int, event_id: str) -> None:
+    def __init__(self, seq: int, event_id: str, expiry_s: int) -> None:
         number, event = str(seq).encode(), event_id.encode()
-        body = b"%b%b%b%b%b%b" % (
+        body = b"%b%b%b%b%b%b%b%b" % (
+            _EXPIRY,
+            min(max(1, expiry_s), _LONGEST_EXPIRY_S).to_bytes(4, "big"),
             _BEFORE_SEQ,
             len(number).to_bytes(2, "big"),
             number,

@@ -37,9 +37,18 @@ class Window:
     def room(self) -> int:
         """How many rows may be offered now; none after a refusal, until `restart`.
 
-        A row that was answered out of turn keeps its place: what is held is bounded, too.
+        A row that was answered out of turn keeps its place: what is held is bounded, too. Where
+        only one may be on its way, one more is offered after a refusal: whether it is taken tells
+        whether the broker refuses that row or all.
         """
-        return 0 if self.is_blocked else max(0, self._limit - len(self._rows))
+        if self.is_blocked:
+            return int(self._limit == 1 and len(self._rows) == 1)
+        return max(0, self._limit - len(self._rows))
+
+    @property
+    def unanswered(self) -> list[int]:
+        """The rows that the broker has not answered, oldest first."""
+        return [row for row in self._rows if row in self._unanswered]
 
     def offer(self, row: int) -> None:
         """Note that a row was sent; rows must come in order.
@@ -47,7 +56,7 @@ class Window:
         Raises:
             ValueError: There is no room, or a newer row was sent before.
         """
-        if self.is_blocked or len(self._rows) >= self._limit:
+        if not self.room:
             raise ValueError(f"row {row} was sent without room for it")
         if row <= self.last_offered:
             raise ValueError(f"row {row} was sent out of order")
@@ -78,6 +87,10 @@ class Window:
             self._unanswered.remove(row)
             self._refused.add(row)
             self.is_blocked = True
+
+    def widen(self, limit: int) -> None:
+        """Let so many be on their way from now on."""
+        self._limit = limit
 
     def restart(self, limit: int) -> None:
         """Forget what is in flight, to send again from `settled_through` on."""

@@ -2,6 +2,7 @@
 
 from camera_app.store.commit import Commit, CommittedChange
 from camera_app.store.event_store import DATABASE_NAME, EventStore
+from camera_app.store.gaps import GAP_TYPE, refused_gap
 from camera_app.store.handover import StoreStats
 from camera_app.store.interrupted import interrupted_changes
 from camera_app.store.outbox import Outbox
@@ -10,6 +11,7 @@ from camera_app.store.writer import CommitListener
 
 __all__ = [
     "DATABASE_NAME",
+    "GAP_TYPE",
     "Commit",
     "CommitListener",
     "CommittedChange",
@@ -20,4 +22,5 @@ __all__ = [
     "Outbox",
     "StoreStats",
     "interrupted_changes",
+    "refused_gap",
 ]

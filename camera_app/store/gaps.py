@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from camera_app.clock import iso_utc
-from camera_app.events import SCHEMA, canonical_json
+from camera_app.events import SCHEMA, canonical_json, event_id, random_bits
+from camera_app.store.commit import CommittedChange
 
 GAP_TYPE = "gap"
 
@@ -89,6 +90,21 @@ def gap_record(gap: Gap, event_id: str, wall_ns: int) -> str:
             "at": iso_utc(wall_ns),
         }
     )
+
+
+def gap_row(gap: Gap, wall_ns: int) -> CommittedChange:
+    """Return the row of the ledger that stands for a gap, which came about at that wall time."""
+    name = event_id(wall_ns, random_bits())
+    record = gap_record(gap, name, wall_ns)
+    return CommittedChange(
+        gap.row, gap.camera, gap.to_seq, name, GAP_TYPE, wall_ns, wall_ns, record
+    )
+
+
+def refused_gap(change: CommittedChange, wall_ns: int) -> CommittedChange:
+    """Return what is told in the place of a change that the broker never takes."""
+    gap = Gap(change.camera, change.seq, change.seq, REFUSED, change.row, is_told=False)
+    return gap_row(gap, wall_ns)
 
 
 def gap_of(row: int, camera: str, to_seq: int, record: str, *, is_told: bool) -> Gap:

@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from camera_app.events import event_id, random_bits
 from camera_app.store.commit import CommittedChange
-from camera_app.store.gaps import DISK_FULL, GAP_TYPE, Gap, gap_of, gap_record, joined
+from camera_app.store.gaps import DISK_FULL, Gap, gap_of, gap_row, joined
 from camera_app.store.retention import Doomed, LedgerRow, OldestRows
 from camera_app.store.waiting import WaitingChange
 from camera_app.values import EventChange
@@ -185,7 +184,7 @@ class Ledger:
             before = self._last_seq.get(camera, 0)
             last_seq[camera] = before + count
             gap = Gap(camera, before + 1, before + count, DISK_FULL, row, is_told=False)
-            gaps.append(_gap_row(gap, now_wall_ns))
+            gaps.append(gap_row(gap, now_wall_ns))
         return gaps, last_seq
 
     def _insert_gaps(self, gaps: Sequence[CommittedChange]) -> None:
@@ -264,7 +263,7 @@ class Ledger:
             untold = many("DELETE FROM outbox WHERE row = ?", keys).rowcount
             untold_gaps = many("DELETE FROM outbox WHERE row = ?", absorbed).rowcount
             many("DELETE FROM event_change WHERE row = ?", [*keys, *absorbed])
-            many(PUT_CHANGE, [_gap_row(gap, now_wall_ns) for gap in gaps])
+            many(PUT_CHANGE, [gap_row(gap, now_wall_ns) for gap in gaps])
             to_tell = [(gap.row,) for gap in gaps if not gap.is_told]
             many(PUT_OUTBOX, to_tell)
             oldest = self._oldest_unsettled()
@@ -330,14 +329,6 @@ class Ledger:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
-
-
-def _gap_row(gap: Gap, now_wall_ns: int) -> CommittedChange:
-    name = event_id(now_wall_ns, random_bits())
-    record = gap_record(gap, name, now_wall_ns)
-    return CommittedChange(
-        gap.row, gap.camera, gap.to_seq, name, GAP_TYPE, now_wall_ns, now_wall_ns, record
-    )
 
 
 def _event_row(change: EventChange, row: int) -> tuple[object, ...]:

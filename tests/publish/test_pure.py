@@ -98,17 +98,24 @@ def test_status_carries_its_schema_and_numbers_to_a_thousandth() -> None:
     assert message["cameras"]["front"]["shed"] == {"still": 60}
 
 
-@given(st.integers(1, 2**40), st.text(st.characters(codec="ascii", exclude_categories=["Cc"])))
-def test_properties_packed_by_hand_are_those_that_paho_packs(seq: int, event_id: str) -> None:
+@given(
+    st.integers(1, 2**40),
+    st.text(st.characters(codec="ascii", exclude_categories=["Cc"])),
+    st.integers(-5, 2**33),
+)
+def test_properties_packed_by_hand_are_those_that_paho_packs(
+    seq: int, event_id: str, expiry_s: int
+) -> None:
     properties = Properties(PacketTypes.PUBLISH)
     properties.PayloadFormatIndicator = 1
     properties.ContentType = "application/json"
+    properties.MessageExpiryInterval = min(max(1, expiry_s), 2**32 - 1)
     properties.UserProperty = [("seq", str(seq)), ("event_id", event_id)]
 
     ours = Properties(PacketTypes.PUBLISH)
-    ours.unpack(EventProperties(seq, event_id).pack())
+    ours.unpack(EventProperties(seq, event_id, expiry_s).pack())
 
-    assert len(EventProperties(seq, event_id).pack()) == len(properties.pack())
+    assert len(EventProperties(seq, event_id, expiry_s).pack()) == len(properties.pack())
     assert ours.json() == properties.json()
 
 

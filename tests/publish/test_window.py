@@ -69,6 +69,28 @@ def test_after_a_refusal_nothing_goes_out_until_it_begins_again_from_there() -> 
     assert window.settle(2) == [2]
 
 
+def test_where_one_may_be_on_its_way_a_refused_row_is_followed_by_one_more() -> None:
+    """Or nobody would learn that the broker refuses just this one."""
+    window = Window(limit=1)
+    window.offer(1)
+    window.refuse(1)
+
+    assert window.room == 1
+    window.offer(2)
+    assert (window.room, window.settle(2), window.unanswered) == (0, [], [])
+
+
+def test_a_window_can_be_widened_with_rows_on_their_way() -> None:
+    window = Window(limit=1)
+    window.offer(1)
+
+    window.widen(3)
+
+    assert window.room == 2
+    window.offer(2)
+    assert window.unanswered == [1, 2]
+
+
 class MoodyBroker:
     """Takes, refuses, answers out of turn and hangs up by chance; calm once told to be."""
 
