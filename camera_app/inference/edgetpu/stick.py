@@ -370,6 +370,8 @@ class Stick:
             raise StickFailed(finding)
 
     def _new_session(self, deadline: Deadline) -> _Session:
+        if find_place(self.place) is None:  # the child would find out too, a second later
+            raise StickFailed(findings.absent(self.place))
         selection = _Selection(self.place, self._packs, self._crashed, self._performance)
         life = Life(self.place, selection.errand)
         with self._guard:

@@ -279,7 +279,10 @@ def stick_child_runs() -> bool:
 
 def test_a_place_with_nothing_in_it_is_absent(sticks: SimulatedSticks, pack: ModelPack) -> None:
     for place in ("usb:3-7", "pci:apex_5", "usb:nonsense", ""):
-        assert why_not_opened(Stick(place, [pack])) is FindingKind.ABSENT
+        stick = Stick(place, [pack])
+        assert why_not_opened(stick) is FindingKind.ABSENT
+        assert stick.pid is None
+        assert stick.stats.failed == {"absent": 1}
 
 
 def test_a_bad_cable_is_told_before_the_stick_is_touched(
