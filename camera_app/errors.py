@@ -131,5 +131,9 @@ class BrokerRefused(PublishError):
     """The broker said no: credentials or rights need the owner."""
 
 
+class CommandRefused(CameraAppError):
+    """What was asked for over MQTT is not done: who asked is told why."""
+
+
 class WrongThread(RuntimeError):
     """A bug of ours: state was touched by a thread that does not own it."""

@@ -36,6 +36,7 @@ class StateBoard:
         self._lock = threading.Lock()  # guards the fields below
         self._notices: dict[str, Notice] = {}
         self._untold: dict[str, None] = {}  # topics, in the order in which they changed
+        self._confirmed: dict[str, bytes] = {}  # what the broker of this connection has
         self._on_change: Callable[[], None] = _nobody
 
     def put(self, topic: str, payload: bytes, retain: bool = True, qos: int = 1) -> None:
@@ -45,6 +46,7 @@ class StateBoard:
             if retain and self._notices.get(topic) == notice:
                 return
             self._notices[topic] = notice
+            self._confirmed.pop(topic, None)
             self._untold.pop(topic, None)
             self._untold[topic] = None
             on_change = self._on_change
@@ -64,6 +66,26 @@ class StateBoard:
         with self._lock:
             retained = [topic for topic, notice in self._notices.items() if notice.is_retained]
             self._untold = dict.fromkeys(sorted(retained, key=_rank))
+            self._confirmed.clear()
+            on_change = self._on_change
+        on_change()
+
+    def confirm(self, notice: Notice) -> None:
+        """Note that the broker has a notice; a newer one on its topic is not meant."""
+        with self._lock:
+            if self._notices.get(notice.topic) == notice:
+                self._confirmed[notice.topic] = notice.payload
+
+    def is_confirmed(self, topic: str, payload: bytes) -> bool:
+        """Say whether the broker has this as the newest of a topic."""
+        with self._lock:
+            return self._confirmed.get(topic) == payload
+
+    def forget(self, topic: str) -> None:
+        """Tell a topic no more: it is over."""
+        with self._lock:
+            for known in (self._notices, self._untold, self._confirmed):
+                known.pop(topic, None)
 
     def subscribe(self, on_change: Callable[[], None]) -> None:
         """Call this after each change, on the thread that put it; it must not block."""
@@ -71,9 +93,13 @@ class StateBoard:
             self._on_change = on_change
 
 
-def _rank(topic: str) -> tuple[bool, int]:
-    """Sort availability first, and there the device's own before the cameras'."""
-    return not topic.endswith("/availability"), topic.count("/")
+def _rank(topic: str) -> tuple[int, int]:
+    """Sort availability first, and there the device's own before the cameras'.
+
+    Then what is announced to a hub, then the state that it can make use of by now, pictures last.
+    """
+    order = {"availability": 0, "config": 1, "snapshot": 3}
+    return order.get(topic.rpartition("/")[2], 2), topic.count("/")
 
 
 def _nobody() -> None:

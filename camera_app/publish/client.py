@@ -475,7 +475,9 @@ class Publisher(Worker):
 
     def _take_for_notice(self, answer: Answer) -> None:
         notice = self._notices.pop(answer.message_id, None)
-        if notice is not None and not is_success(answer.code):
+        if notice is not None and is_success(answer.code):
+            self._board.confirm(notice)
+        elif notice is not None:
             self._refused += 1
             self._note_refusal(answer.code, notice.topic)
 

@@ -64,3 +64,54 @@ def test_a_notice_says_how_it_is_to_be_sent() -> None:
     board.put("a", b"1", retain=False, qos=0)
 
     assert board.take() == Notice("a", b"1", is_retained=False, qos=0)
+
+
+def test_what_the_broker_has_is_known_until_it_changes_or_is_told_anew() -> None:
+    board = StateBoard()
+    board.put("a", b"1")
+    assert not board.is_confirmed("a", b"1")
+
+    first = board.take()
+    assert first is not None
+    board.confirm(first)
+    assert board.is_confirmed("a", b"1")
+    assert not board.is_confirmed("a", b"2")
+
+    board.put("a", b"2")
+    board.confirm(first)
+    assert not board.is_confirmed("a", b"1")
+    assert not board.is_confirmed("a", b"2")
+
+    second = board.take()
+    assert second is not None
+    board.confirm(second)
+    board.tell_all()
+    assert not board.is_confirmed("a", b"2")
+
+
+def test_what_is_forgotten_is_told_no_more() -> None:
+    board = StateBoard()
+    board.put("a", b"")
+    board.put("b", b"1")
+    board.forget("a")
+    assert taken(board) == [("b", b"1")]
+    board.tell_all()
+    assert taken(board) == [("b", b"1")]
+
+
+def test_a_hub_is_told_what_there_is_before_how_it_stands_and_pictures_last() -> None:
+    board = StateBoard()
+    for topic in (
+        "base/cam/front/person/snapshot",
+        "base/cam/front/person",
+        "ha/device/cam/config",
+    ):
+        board.put(topic, b"1")
+    board.put("base/cam/availability", b"online")
+    board.tell_all()
+    assert [topic for topic, _ in taken(board)] == [
+        "base/cam/availability",
+        "ha/device/cam/config",
+        "base/cam/front/person",
+        "base/cam/front/person/snapshot",
+    ]
