@@ -26,6 +26,10 @@ BATCH_AT_MOST = 8
 # it is given a request this often, which another device answers as well.
 TRY_SLOW_STICK_NS = 2000 * NS_PER_MS
 
+# The CPU has films to decode and more to do, an idle stick has not. So the stick is asked even where
+# the CPU would answer sooner by up to so long.
+SPARE_CPU_NS = 10 * NS_PER_MS
+
 
 def cpu_seats(places: int, pressure: Pressure, *, is_pressed: bool) -> int:
     """Return how many networks may run on the CPU at a time; one at least.
@@ -224,6 +228,8 @@ class Fleet:
         for seat in free:
             if order and self._is_to_be_tried(seat, order[0]):
                 return Placing(order[0], seat, is_doubted=True)
+            if order and self._spares_cpu(seat, order[0]):
+                return Placing(order[0], seat, seat.is_doubted)
         while free and order:
             seat = min(free, key=lambda one: one.free_at_ns + self.takes_ns(one, order[0]))
             placing = self._choice(seat, order, is_due)
@@ -272,6 +278,14 @@ class Fleet:
             and self.takes_ns(seat, request) < inf
             and any(not other.is_stick for other in self._faster(seat, request.model))
         )
+
+    def _spares_cpu(self, seat: Seat, request: Request) -> bool:
+        """Tell whether a stick is idle, and hardly slower than the CPU if it is slower at all."""
+        if not seat.is_stick or seat.free_at_ns > self._now_ns:
+            return False
+        others = (self.takes_ns(one, request) for one in self._seats if not one.is_stick)
+        cpu_ns = min(others, default=inf)
+        return cpu_ns < inf and cpu_ns <= self.takes_ns(seat, request) <= cpu_ns + SPARE_CPU_NS
 
     def _of_batch(
         self, seat: Seat, order: Sequence[Request], is_due: Callable[[Request], bool]
