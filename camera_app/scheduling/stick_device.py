@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from camera_app.clock import Clock, nanoseconds
+from camera_app.clock import Clock, nanoseconds, seconds
 from camera_app.errors import CameraAppError, DeviceError
 from camera_app.inference import Network, Outputs, TensorSpec
 from camera_app.inference.edgetpu import Finding, StickFailed, StickStats
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 TICK_S = 0.25
 # One known answer takes some milliseconds; asked twice a second it costs a stick a fiftieth of its
-# time, and wrong answers are believed for half a second.
+# time, and wrong answers are believed for half a second at most.
 CHECK_EVERY_S = 0.5
 CHECK_IDLE_EVERY_S = 10.0  # nobody is misled by a stick that nobody asks
 CHECK_LIMIT_S = 2.0
@@ -214,9 +214,9 @@ class _Keeper(Worker):
         if next_try_ns is not None:
             if self._clock.monotonic_ns() >= max(next_try_ns, self._not_before_ns):
                 self._open()
-        elif self._is_check_due():
+        elif self._check_due_s() <= 0.0:
             self._check()
-        self._something.wait(TICK_S)
+        self._something.wait(min(TICK_S, max(0.0, self._check_due_s())))
 
     def _open(self) -> None:
         if self.stopping.is_set():
@@ -232,11 +232,12 @@ class _Keeper(Worker):
             self._checked_ns = self._clock.monotonic_ns()
             self._watcher.stick_opened(self._stick.place)
 
-    def _is_check_due(self) -> bool:
+    def _check_due_s(self) -> float:
+        """Return how long it is until the next check; one that died idle says then of what."""
         if not self._stick.is_open:
-            return True  # it died idle; the check says of what
+            return 0.0
         every_s = CHECK_EVERY_S if self._has_answered else CHECK_IDLE_EVERY_S
-        return self._clock.monotonic_ns() - self._checked_ns >= nanoseconds(every_s)
+        return every_s - seconds(self._clock.monotonic_ns() - self._checked_ns)
 
     def _check(self) -> None:
         self._has_answered = False
