@@ -11,6 +11,7 @@ WIDTH, HEIGHT = 640, 400
 LEFT, RIGHT, TOP, BOTTOM = 56, 120, 28, 48
 COLOURS = ("#555555", "#1f77b4", "#2ca02c", "#ff7f0e", "#d62728")
 MOST_FPS = 5.5
+LABEL_HEIGHT = 15
 
 
 def scaling_svg(cells: Iterable[Cell]) -> str:
@@ -24,11 +25,13 @@ def scaling_svg(cells: Iterable[Cell]) -> str:
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         *_axes(cameras),
     ]
-    for number in sticks:
-        of_number = sorted(
-            (cell for cell in cells if cell.sticks == number), key=lambda one: one.cameras
-        )
-        lines += _curve(of_number, cameras, COLOURS[number % len(COLOURS)])
+    curves = [
+        sorted((cell for cell in cells if cell.sticks == number), key=lambda one: one.cameras)
+        for number in sticks
+    ]
+    for curve in curves:
+        lines += _curve(curve, cameras)
+    lines += _labels([curve[-1] for curve in curves])
     return "\n".join([*lines, "</svg>", ""])
 
 
@@ -45,18 +48,30 @@ def _axes(cameras: Sequence[int]) -> list[str]:
     return lines
 
 
-def _curve(cells: Sequence[Cell], cameras: Sequence[int], colour: str) -> list[str]:
+def _curve(cells: Sequence[Cell], cameras: Sequence[int]) -> list[str]:
+    colour = _colour(cells[0])
     points = [(_x(cell.cameras, cameras), _y(cell.figures.mean_fps)) for cell in cells]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     lines = [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>']
     for cell, (x, y) in zip(cells, points, strict=True):
         fill = "white" if cell.rung else colour  # hollow: a smaller pack stands in
         lines.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{fill}" stroke="{colour}"/>')
-    sticks = cells[0].sticks
-    label = "CPU alone" if not sticks else f"{sticks} stick{'s' * (sticks > 1)} + CPU"
-    x, y = points[-1]
-    lines.append(_text(x + 10, y + 4, label, "start", colour))
     return lines
+
+
+def _labels(last_cells: Sequence[Cell]) -> list[str]:
+    """Name each curve at its end, one below the other where curves end together."""
+    lines, lowest = [], 0.0
+    for cell in sorted(last_cells, key=lambda one: (-one.figures.mean_fps, -one.sticks)):
+        lowest = max(_y(cell.figures.mean_fps) + 4, lowest + LABEL_HEIGHT)
+        plural = "s" * (cell.sticks > 1)
+        label = f"{cell.sticks} stick{plural} + CPU" if cell.sticks else "CPU alone"
+        lines.append(_text(WIDTH - RIGHT + 4, lowest, label, "start", _colour(cell)))
+    return lines
+
+
+def _colour(cell: Cell) -> str:
+    return COLOURS[cell.sticks % len(COLOURS)]
 
 
 def _x(cameras: int, all_cameras: Sequence[int]) -> float:
