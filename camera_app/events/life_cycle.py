@@ -92,6 +92,10 @@ class LifeCycle:
         """The events that have started and not ended, oldest first."""
         return tuple(life.event for life in self._lives.values() if life.event is not None)
 
+    def adjust(self, settings: EventSettings) -> None:
+        """Go by other settings from the next observation on; what has started goes on."""
+        self._settings = settings
+
     def update(
         self, tracks: Iterable[Track], observation: Observation, wall_ns: int
     ) -> list[EventChange]:

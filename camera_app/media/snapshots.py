@@ -61,11 +61,15 @@ class SnapshotKeeper:
     Args:
         folder: Where the files go, `<event_id>.jpg`; made on the first write.
         settings: Quality and limits.
+
+    Attributes:
+        is_enabled: Whether to keep them; any thread may change it.
     """
 
     def __init__(self, folder: Path, settings: SnapshotSettings) -> None:
         self._folder = folder
         self._settings = settings
+        self.is_enabled = settings.enabled
         self._held: dict[str, _Held] = {}
         self._written = 0
         self._failed = 0
@@ -87,7 +91,8 @@ class SnapshotKeeper:
         Returns:
             The changes whose snapshot was written, with the file.
         """
-        if not self._settings.enabled:
+        if not self.is_enabled:
+            self._held.clear()
             return []
         if frame is not None:
             for event in open_events:

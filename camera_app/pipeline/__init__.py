@@ -4,7 +4,7 @@ from camera_app.pipeline.asking import Asking
 from camera_app.pipeline.looking import Looker, LookPlan, ShedReason
 from camera_app.pipeline.merging import Look, merge_regions
 from camera_app.pipeline.watch import CameraWatch
-from camera_app.pipeline.worker import CameraStats, CameraWorker, Concluded
+from camera_app.pipeline.worker import CameraStats, CameraWorker, Concluded, Orders
 
 __all__ = [
     "Asking",
@@ -15,6 +15,7 @@ __all__ = [
     "Look",
     "LookPlan",
     "Looker",
+    "Orders",
     "ShedReason",
     "merge_regions",
 ]

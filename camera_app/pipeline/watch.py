@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from camera_app.capture import Motion, MotionGate
-from camera_app.config import CameraSettings
+from camera_app.config import CameraSettings, EventSettings
 from camera_app.events import LifeCycle, NewId
 from camera_app.pipeline.looking import Looker, LookPlan, ShedReason
 from camera_app.pipeline.merging import Look, merge_regions, without_cut
@@ -127,6 +127,18 @@ class CameraWatch:
         self._tracks = self._numbered(self._tracker.update(observation))
         return changes + self._life_cycle.update(self._tracks, observation, wall_ns)
 
+    def adjust(self, settings: EventSettings) -> None:
+        """Go by another threshold from the next look on; the classes stay those of the start."""
+        self._life_cycle.adjust(settings)
+
+    def begin_anew(self, at_ns: int, wall_ns: int, reason: str) -> list[EventChange]:
+        """End every open event and forget what was followed; the next look is at a whole frame."""
+        self._ids_before = self._highest_id
+        self._tracker = Tracker(self._tracking, self._labels_by_model)
+        self._tracks = ()
+        self._looker.note_given_up()
+        return self.finish(at_ns, wall_ns, reason)
+
     def finish(self, at_ns: int, wall_ns: int, reason: str) -> list[EventChange]:
         """End every open event: the clip is over, or the camera stops."""
         return self._life_cycle.finish(at_ns, wall_ns, reason)
@@ -142,10 +154,7 @@ class CameraWatch:
         previous, self._size = self._size, frame.size
         if previous is None or previous == frame.size:
             return []
-        self._ids_before = self._highest_id
-        self._tracker = Tracker(self._tracking, self._labels_by_model)
-        self._tracks = ()
-        return self.finish(frame.captured_ns, wall_ns, "resolution_changed")
+        return self.begin_anew(frame.captured_ns, wall_ns, "resolution_changed")
 
     def _numbered(self, tracks: tuple[Track, ...]) -> tuple[Track, ...]:
         """Return tracks with numbers that no earlier tracker has used."""

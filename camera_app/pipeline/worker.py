@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from camera_app.clock import Clock, nanoseconds, seconds
+from camera_app.config import EventSettings
 from camera_app.errors import DeviceError, ModelError
 from camera_app.pipeline.asking import Asking
 from camera_app.pipeline.looking import LookPlan, ShedReason
@@ -76,6 +77,21 @@ class CameraStats:
     blind_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the owner wants of a camera just now.
+
+    Attributes:
+        paused: Why nothing is to be looked at, a word for the events that end by it; empty: look.
+        events: How tracks become events.
+        keeps_newest: The newest frame may be asked for.
+    """
+
+    paused: str
+    events: EventSettings
+    keeps_newest: bool = True
+
+
 class CameraWorker(Worker):
     """Drives one camera's watch.
 
@@ -114,6 +130,9 @@ class CameraWorker(Worker):
         self._last_frame_ns: int | None = None
         self._last_look_ns: int | None = None
         self._has_seen = False
+        self._orders: Orders | None = None  # None: as the watch was made
+        self._wanted: Orders | None = None  # set from any thread, obeyed on this one
+        self._newest: Frame | None = None
         self._sight = Sight()
         self._latencies_ms: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._looks_ns: deque[int] = deque()  # those of the last `RATE_SPAN_S`
@@ -124,6 +143,15 @@ class CameraWorker(Worker):
         """What has been done so far; the frames are counted up to this moment."""
         return replace(self._stats, counts=self._watch.counts)
 
+    @property
+    def newest_frame(self) -> Frame | None:
+        """The last frame that was taken; None before the first, and while none may be had."""
+        return self._newest
+
+    def order(self, orders: Orders) -> None:
+        """Go by other orders, from the next frame on or within `TAKE_S`; any thread."""
+        self._wanted = orders
+
     def wake(self) -> None:
         """End the wait for a frame."""
         self._frames.close()
@@ -132,12 +160,11 @@ class CameraWorker(Worker):
         """Take the newest frame and see it through."""
         frame = self._frames.take(TAKE_S)
         self._count_replaced()
+        self._obey()
         if frame is None:
             self._end_events_if_blind()
         else:
-            self._taken += 1
-            self._last_frame_ns = frame.captured_ns
-            self._see_through(frame)
+            self._take(frame)
         if frame is None or self._taken % FRAMES_A_REPORT == 0:
             self._stats = self._current_stats()
 
@@ -156,6 +183,31 @@ class CameraWorker(Worker):
             self._watch.pass_over(ShedReason.BUSY, passed_over)
             _log.debug("camera %s: %d frames shed: busy", self._watch.name, passed_over)
         self._replaced = replaced
+
+    def _obey(self) -> None:
+        """Take on what the owner wants since the last frame."""
+        orders, before = self._wanted, self._orders
+        if orders is None or orders is before:
+            return
+        self._orders = orders
+        self._watch.adjust(orders.events)
+        if not orders.keeps_newest:
+            self._newest = None
+        if orders.paused and not (before is not None and before.paused):
+            now_ns, wall_ns = self._clock.monotonic_ns(), self._clock.wall_ns()
+            self._sight.see(now_ns)  # not to look is no blindness
+            self._tell(None, self._watch.begin_anew(now_ns, wall_ns, orders.paused))
+
+    def _take(self, frame: Frame) -> None:
+        self._taken += 1
+        self._last_frame_ns = frame.captured_ns
+        orders = self._orders
+        if orders is None or orders.keeps_newest:
+            self._newest = frame
+        if orders is not None and orders.paused:
+            self._watch.pass_over(ShedReason.PAUSED, 1)
+        else:
+            self._see_through(frame)
 
     def _see_through(self, frame: Frame) -> None:
         """Follow one frame to its fate; a bug on the way must not leave it without one."""

@@ -83,3 +83,16 @@ def test_tidy_removes_the_oldest_beyond_the_limit(tmp_path: Path) -> None:
     assert tidy(tmp_path, settings, wall_s=2000) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2.jpg", "3.jpg"]
     assert tidy(tmp_path / "absent", settings, wall_s=2000) == 0
+
+
+def test_the_owner_may_switch_it_off_and_on_again(tmp_path: Path) -> None:
+    keeper = SnapshotKeeper(tmp_path, SnapshotSettings())
+    one = event(1, 1)
+    keeper.consider(frame(1, 60), [one], [])
+    keeper.is_enabled = False
+    assert keeper.consider(frame(2, 60), [one], [change(ChangeType.STARTED, one)]) == []
+    keeper.is_enabled = True
+    # What was held before is forgotten: the owner did not want it.
+    assert keeper.consider(None, [], [change(ChangeType.ENDED, one)]) == []
+    two = replace(event(3, 3), event_id="e2")
+    assert keeper.consider(frame(3, 60), [two], [change(ChangeType.STARTED, two)])

@@ -12,7 +12,7 @@ import pytest
 from camera_app.clock import ManualClock, nanoseconds
 from camera_app.config import CameraSettings, EventSettings, MotionSettings
 from camera_app.errors import DeviceError
-from camera_app.pipeline import Asking, CameraWatch, CameraWorker
+from camera_app.pipeline import Asking, CameraWatch, CameraWorker, Orders
 from camera_app.scheduling import Answer, Demand, DemandShed, ShedCause
 from camera_app.threads import LatestBox
 from camera_app.values import Box, ChangeType, Detection, Event, EventChange, Frame, Size, Yuv420
@@ -181,3 +181,72 @@ def test_time_in_which_frames_came_and_nothing_looked_is_blind_time(rig: Rig) ->
     rig.seats.failures.clear()
     rig.see(1)
     rig.wait_until(lambda: rig.worker.stats.blind_s == pytest.approx(1.0))
+
+
+def orders(paused: str = "", *, min_score: float = 0.5, keeps_newest: bool = True) -> Orders:
+    return Orders(paused, EventSettings(min_seen_s=0.2, min_score=min_score), keeps_newest)
+
+
+def test_a_paused_camera_ends_its_events_and_looks_at_nothing(rig: Rig) -> None:
+    rig.see(5)
+    assert [change.change for change in rig.changes] == [ChangeType.STARTED]
+    rig.worker.order(orders("paused"))
+    rig.wait_until(lambda: len(rig.changes) == 2)
+    assert (rig.changes[1].change, rig.changes[1].reason) == (ChangeType.ENDED, "paused")
+
+    looks = rig.worker.stats.counts.looked_at
+    for shed in (1, 2, 3):
+        rig.put()
+        rig.wait_until(lambda wanted=shed: rig.worker.stats.counts.shed.get("paused") == wanted)
+    counts = rig.worker.stats.counts
+    assert counts.looked_at == looks
+    assert counts.is_conserved
+    assert len(rig.changes) == 2
+
+
+def test_a_camera_that_is_no_longer_paused_starts_new_events(rig: Rig) -> None:
+    rig.see(5)
+    rig.worker.order(orders("paused"))
+    rig.wait_until(lambda: len(rig.changes) == 2)
+    rig.worker.order(orders())
+    assert rig.concluded.acquire(timeout=LIMIT_S)  # of the events' end
+    rig.see(6)
+    assert [change.change for change in rig.changes[2:]] == [ChangeType.STARTED]
+    assert rig.changes[2].event.event_id != rig.changes[0].event.event_id
+
+
+def test_a_camera_goes_by_another_threshold_from_then_on(rig: Rig) -> None:
+    rig.worker.order(orders(min_score=0.95))
+    rig.see(6)
+    assert not rig.changes
+    rig.worker.order(orders(min_score=0.85))
+    rig.see(2)
+    assert [change.change for change in rig.changes] == [ChangeType.STARTED]
+
+
+def test_a_pause_is_no_blindness(rig: Rig) -> None:
+    rig.seats.failures = dict.fromkeys("mn", DeviceError("gone"))
+    rig.put()
+    rig.wait_until(lambda: rig.worker.stats.counts.shed.get("failed") == 1)
+    rig.worker.order(orders("paused"))
+    rig.put()
+    rig.wait_until(lambda: rig.worker.stats.counts.shed.get("paused") == 1)
+    rig.clock.advance(100.0)
+    for _ in range(5):  # figures are put together again
+        rig.put()
+        rig.wait_until(lambda: rig.worker.stats.counts.under_way == 0)
+    rig.wait_until(lambda: rig.worker.stats.looked_at_fps == 0.0)
+    assert rig.worker.stats.blind_s < 1.0
+
+
+def test_the_newest_frame_may_be_had_unless_that_is_forbidden(rig: Rig) -> None:
+    assert rig.worker.newest_frame is None
+    rig.see(2)
+    newest = rig.worker.newest_frame
+    assert newest is not None
+    assert newest.sequence == 1
+    rig.worker.order(orders("privacy", keeps_newest=False))
+    rig.wait_until(lambda: rig.worker.newest_frame is None)
+    rig.put()
+    rig.wait_until(lambda: rig.worker.stats.counts.shed.get("paused") == 1)
+    assert rig.worker.newest_frame is None
