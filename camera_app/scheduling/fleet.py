@@ -22,12 +22,12 @@ from camera_app.scheduling.under_way import UnderWay
 # answers of 7 ms cost those that wait about what two changes of weights would.
 BATCH_AT_MOST = 8
 
-# A stick that is slower than the rest gets no work, and nobody would see that it has recovered; so
-# it is given a request this often, which another device answers as well.
+# A stick that is slower than the rest gets no work, and nobody would see that it has recovered, or
+# that it hangs; so it is given a request this often, which another device answers as well.
 TRY_SLOW_STICK_NS = 2000 * NS_PER_MS
 
-# The CPU has films to decode and more to do, an idle stick has not. So the stick is asked even where
-# the CPU would answer sooner by up to so long.
+# The CPU has films to decode and more to do, an idle stick has not. So the stick is asked even
+# where the CPU would answer sooner by up to so long.
 SPARE_CPU_NS = 10 * NS_PER_MS
 
 
@@ -276,7 +276,7 @@ class Fleet:
             seat.is_stick
             and (seat.is_doubted or self._was_long_idle(seat))
             and self.takes_ns(seat, request) < inf
-            and any(not other.is_stick for other in self._faster(seat, request.model))
+            and bool(self._faster(seat, request.model))
         )
 
     def _spares_cpu(self, seat: Seat, request: Request) -> bool:

@@ -95,6 +95,21 @@ def test_a_hung_stick_is_killed_and_its_work_is_done_by_the_cpu() -> None:
     assert world.condition(STICK) in (Condition.SUSPECT, Condition.HEALTHY)
 
 
+def test_a_stick_that_was_slow_for_a_while_is_used_again_beside_an_equal_one() -> None:
+    """One camera needs no second stick; a property found that the slow one was never tried."""
+    world = World(
+        [CameraPlan("camera")],
+        [stick(0, {"large": 7.0}), stick(1, {"large": 7.0}), cpu(1, {"large": 200.0})],
+        Policy({"large": LADDER}, {}),
+    )
+    world.slow_down(STICK, 10.0)
+    world.run(5.0)
+    world.slow_down(STICK, 1.0)
+    before = world.answers[STICK]
+    world.run(15.0)
+    assert world.answers[STICK] > before
+
+
 def test_an_unplugged_stick_is_opened_again_soon_after_it_is_plugged_in() -> None:
     world = small_world()
     world.run(5.0)
