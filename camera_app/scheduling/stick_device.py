@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from camera_app.clock import Clock, nanoseconds, seconds
@@ -76,6 +76,9 @@ class _OnStick:
         return self._stick.invoke(self._pack, inputs, self.deadline.remaining_s())
 
 
+_Networks = dict[str, tuple[_OnStick, Network]]
+
+
 class StickDevice:
     """A stick that is fed and kept.
 
@@ -99,9 +102,10 @@ class StickDevice:
         self.places = places
         self.stick = stick
         self._packs = {pack.name: pack for pack in packs}
-        self._keeper = _Keeper(stick, watcher, clock)
-        self._changed = threading.Condition()  # guards the two fields below
+        self._keeper = _Keeper(stick, watcher, clock, self._make_ready)
+        self._changed = threading.Condition()  # guards the three fields below
         self._waiting: deque[tuple[Demand, Deadline, Answer]] = deque()
+        self._networks: list[_Networks] = [{} for _ in range(places)]  # of each feeder
         self._closed = False
         self._feeders: list[threading.Thread] = []  # owned by the caller of start and stop
 
@@ -109,7 +113,7 @@ class StickDevice:
         """Start the threads; the stick is opened by and by."""
         for number in range(self.places):
             name = f"camera-app-feed-{self.name}-{number}"
-            feeder = threading.Thread(target=self._feed, name=name, daemon=True)
+            feeder = threading.Thread(target=self._feed, args=(number,), name=name, daemon=True)
             self._feeders.append(feeder)
             feeder.start()
         self._keeper.start()
@@ -140,14 +144,26 @@ class StickDevice:
             self._waiting.append((demand, Deadline(limit_s), answer))
             self._changed.notify()
 
-    def _feed(self) -> None:
-        networks: dict[str, tuple[_OnStick, Network]] = {}
+    def _make_ready(self) -> None:
+        """Fit out every feeder for what the stick can run; called when it was opened."""
+        made = [
+            {name: self._network(name) for name in self.stick.stats.packs}
+            for _ in range(self.places)
+        ]
+        with self._changed:
+            self._networks = made
+
+    def _network(self, pack: str) -> tuple[_OnStick, Network]:
+        interpreter = _OnStick(self.stick, pack)
+        return interpreter, Network(self._packs[pack], interpreter)
+
+    def _feed(self, number: int) -> None:
         while (job := self._next()) is not None:
             demand, deadline, answer = job
             if not answer.set_running_or_notify_cancel():
                 continue
             try:
-                found = self._look(networks, demand, deadline)
+                found = self._look(number, demand, deadline)
             except CameraAppError as error:
                 answer.set_exception(error)
             except Exception as error:
@@ -160,16 +176,11 @@ class StickDevice:
                 answer.set_result(found)
                 self._keeper.note_answer()
 
-    def _look(
-        self, networks: dict[str, tuple[_OnStick, Network]], demand: Demand, deadline: Deadline
-    ) -> list[Detection]:
-        if demand.model not in networks:
-            interpreter = _OnStick(self.stick, demand.model)
-            networks[demand.model] = (
-                interpreter,
-                Network(self._packs[demand.model], interpreter),
-            )
-        on_stick, network = networks[demand.model]
+    def _look(self, number: int, demand: Demand, deadline: Deadline) -> list[Detection]:
+        with self._changed:
+            known = self._networks[number].get(demand.model)
+        # One that it does not run: what is made here fails, and says why.
+        on_stick, network = known or self._network(demand.model)
         on_stick.deadline = deadline
         return network.look(demand.picture, demand.region, min_score=demand.min_score)
 
@@ -182,8 +193,15 @@ class StickDevice:
 class _Keeper(Worker):
     """Opens a stick when it is time, and asks for known answers while it is open."""
 
-    def __init__(self, stick: OpenStick, watcher: StickWatcher, clock: Clock) -> None:
+    def __init__(
+        self,
+        stick: OpenStick,
+        watcher: StickWatcher,
+        clock: Clock,
+        make_ready: Callable[[], None],
+    ) -> None:
         super().__init__(f"camera-app-keeper-{stick.place}")
+        self._make_ready = make_ready
         self._stick = stick
         self._watcher = watcher
         self._clock = clock
@@ -223,6 +241,7 @@ class _Keeper(Worker):
             return
         try:
             self._stick.open()
+            self._make_ready()
         except StickFailed as failure:
             if failure.finding.is_for_the_owner:
                 wait_ns = nanoseconds(OWNER_RETRY_S)
