@@ -20,6 +20,7 @@ from camera_app.config import MqttSettings
 from camera_app.errors import BrokerRefused, BrokerUnreachable, PublishError, StoreError
 from camera_app.publish.answers import UNSUPPORTED_VERSION, is_success, refusal
 from camera_app.publish.board import Notice, StateBoard
+from camera_app.publish.catch_up import CatchUp
 from camera_app.publish.incoming import Incoming, matches
 from camera_app.publish.link import CONNECT_TIMEOUT_S, Answer, Link, Packable
 from camera_app.publish.payloads import availability_message, ledger_message
@@ -50,6 +51,8 @@ TICK_S = 0.5
 # A broker may answer pings and yet acknowledge nothing; then another connection is tried.
 ACKNOWLEDGE_LIMIT_S = 30.0
 GOODBYE_LIMIT_S = 1.5
+# Pages are long; with more of them before it, what is fresh would wait for the network.
+PAGES_ON_THE_WAY = 2
 PACKET_TOO_LARGE = 0x95
 # Answers that wait to be told; the connection that their question came on ends with them.
 SAID_LIMIT = 256
@@ -132,6 +135,8 @@ class Publisher(Worker):
         self._has_more = True
         self._said: deque[tuple[Notice, Packable | None]] = deque(maxlen=SAID_LIMIT)
         self._listeners: dict[str, Listener] = {}  # by filter; not changed after `start`
+        self._catch_up = CatchUp(store.path, device_id, self._topics)
+        self._listeners[self._topics.request] = self._catch_up.take
         self._link: Link | None = None
         self._window = Window(settings.window)
         self._refusals = Refusals()
@@ -140,6 +145,7 @@ class Publisher(Worker):
         self._read: deque[CommittedChange] = deque()  # from the outbox, not yet sent
         self._rows: dict[int, CommittedChange] = {}  # message id -> ledger row in flight
         self._notices: dict[int, Notice] = {}  # message id -> state in flight
+        self._pages: set[int] = set()  # message ids, of those, that are pages of the ledger
         self._state: State = "stopped"
         self._sent = self._acknowledged = self._refused = self._given_up = 0
         self._connects = self._reconnects = 0
@@ -211,6 +217,7 @@ class Publisher(Worker):
         self._board.subscribe(_nobody)
         self._waker.close()
         self._outbox.close()
+        self._catch_up.close()
         self._state = "stopped"
 
     def _on_commit(self, changes: Sequence[CommittedChange]) -> None:
@@ -270,7 +277,9 @@ class Publisher(Worker):
         self._state = "connected"
         _log.info("connected to %s, MQTT %s", link.where, link.version)
         self._notices.clear()
+        self._pages.clear()
         self._said.clear()
+        self._catch_up.forget()
         self._restart()
         link.subscribe(self._listeners)
         self._board.tell_all()
@@ -326,7 +335,8 @@ class Publisher(Worker):
         self._send_notices(link)
         self._send_said(link)
         self._send_fresh(link)
-        is_more_to_send = self._send_ledger(link)
+        self._send_page(link)
+        is_more_to_send = self._send_ledger(link) or self._may_send_page(link)
         self._take(link.pump(0.0 if is_more_to_send else self._wait_s()))
         self._hand_on(link)
         self._check(link)
@@ -371,6 +381,20 @@ class Publisher(Worker):
                 payload = self._message(change, is_delayed=False)
                 notice = Notice(self._topics.now(change.camera), payload, is_retained=False, qos=0)
                 link.send(notice, self._properties(change, ceil(seconds(left_ns))))
+
+    def _send_page(self, link: Link) -> None:
+        """Answer one page of what somebody missed, in turn with the backlog."""
+        if not self._may_send_page(link):
+            return
+        page = self._catch_up.next_page(link.maximum_packet_bytes)
+        if page is not None:
+            message_id = link.send(page.notice, page.properties)
+            self._notices[message_id] = page.notice
+            self._pages.add(message_id)
+
+    def _may_send_page(self, link: Link) -> bool:
+        is_room = self._room(link) > 0 and len(self._pages) < PAGES_ON_THE_WAY
+        return is_room and self._catch_up.has_work
 
     def _age_ns(self, committed_ns: int, change: CommittedChange) -> int:
         """Return how long ago a change of this run happened, wherever the wall clock is put."""
@@ -475,6 +499,7 @@ class Publisher(Worker):
 
     def _take_for_notice(self, answer: Answer) -> None:
         notice = self._notices.pop(answer.message_id, None)
+        self._pages.discard(answer.message_id)
         if notice is not None and is_success(answer.code):
             self._board.confirm(notice)
         elif notice is not None:

@@ -20,6 +20,7 @@ from camera_app.publish.payloads import (
     DeviceStatus,
     FallbackStatus,
 )
+from camera_app.publish.requests import PAGE_SCHEMA, RequestMessage
 
 Stamp = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$")]
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
@@ -131,6 +132,34 @@ class GapMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class PageMessage:
+    """A page of what a subscriber asked for on `events/request`.
+
+    Attributes:
+        device_id: The device, unique at its broker.
+        camera: The stream that was asked for; empty where there is an `error`.
+        after_seq: The page begins after this number.
+        through_seq: Last number of the page; `after_seq` where it is empty.
+        newest_seq: Last number that was given out in the stream; 0: there is no such stream.
+        is_last: No other page of this answer follows. If `through_seq` is below `newest_seq`, there
+            is more to ask for.
+        correlation: As it stood in the request, for MQTT 3.1.1; else empty.
+        error: Why there is no answer; empty: there is one.
+        changes: The changes and gaps, as on `event`, in order and without a hole.
+    """
+
+    device_id: str
+    camera: str
+    after_seq: Annotated[int, Field(ge=0)]
+    through_seq: Annotated[int, Field(ge=0)]
+    newest_seq: Annotated[int, Field(ge=0)]
+    is_last: bool
+    correlation: str
+    error: str
+    changes: tuple[EventMessage | GapMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class JsonObject:
     """A JSON object with the fields of a class, and `schema` beside them.
 
@@ -220,6 +249,11 @@ _EVENT = JsonObject(
 )
 _GAP = JsonObject(GapMessage, EVENT_SCHEMA)
 
+_REQUEST = JsonObject(
+    RequestMessage,
+    optional=frozenset({"after_seq", "limit", "response_topic", "correlation"}),
+)
+
 _JPEG = Bytes("image/jpeg", b"\xff\xd8\xff")
 _SWITCH = Word(("ON", "OFF"))
 _PRESS = Word(("PRESS",))
@@ -234,6 +268,8 @@ CHANNELS: Mapping[str, Channel] = {
     "camera_availability": Channel((_AVAILABILITY,)),
     "event": Channel((_EVENT, _GAP), is_retained=False),
     "now": Channel((_EVENT,), is_retained=False, qos=0),
+    "request": Channel((_REQUEST,), is_retained=False, is_received=True),
+    "answer": Channel((JsonObject(PageMessage, PAGE_SCHEMA),), is_retained=False),
     "count": Channel((Number(),)),
     "zone_count": Channel((Number(),)),
     "snapshot": Channel((_JPEG,)),

@@ -217,8 +217,13 @@ class Link:
     def takes(self, notice: Notice) -> bool:
         """Say whether the broker takes a message of this size; it said so when it greeted."""
         size = len(notice.payload) + len(notice.topic.encode()) + PACKET_OVERHEAD_BYTES
-        limit = None if self._greeting is None else self._greeting.maximum_packet_bytes
+        limit = self.maximum_packet_bytes
         return limit is None or size <= limit
+
+    @property
+    def maximum_packet_bytes(self) -> int | None:
+        """Size of a packet that the broker takes; None: it told no limit."""
+        return None if self._greeting is None else self._greeting.maximum_packet_bytes
 
     @property
     def end(self) -> PublishError | None:

@@ -78,6 +78,15 @@ class Topics:
         """Under what all commands come: those to the device, those to a camera."""
         return self.device_command("+"), self.camera_command("+", "+")
 
+    @property
+    def request(self) -> str:
+        """Where a subscriber that missed something asks for it."""
+        return f"{self.root}/events/request"
+
+    def answer(self, subscriber: str) -> str:
+        """Pages of the ledger for one subscriber that asked; not retained."""
+        return f"{self.root}/events/answer/{subscriber}"
+
     def camera_availability(self, camera: str) -> str:
         """`online` or `offline`: whether this camera can see; retained."""
         return f"{self.root}/{camera}/availability"

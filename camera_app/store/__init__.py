@@ -6,6 +6,7 @@ from camera_app.store.gaps import GAP_TYPE, refused_gap
 from camera_app.store.handover import StoreStats
 from camera_app.store.interrupted import interrupted_changes
 from camera_app.store.outbox import Outbox
+from camera_app.store.pages import LedgerPage, LedgerReader
 from camera_app.store.queries import EventFilter, EventQueries, EventSummary
 from camera_app.store.writer import CommitListener
 
@@ -19,6 +20,8 @@ __all__ = [
     "EventQueries",
     "EventStore",
     "EventSummary",
+    "LedgerPage",
+    "LedgerReader",
     "Outbox",
     "StoreStats",
     "interrupted_changes",

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from camera_app.clock import iso_utc
-from camera_app.events import SCHEMA, canonical_json, event_id, random_bits
+from camera_app.events import SCHEMA, canonical_json, event_id, seeded_bits
 from camera_app.store.commit import CommittedChange
 
 GAP_TYPE = "gap"
@@ -93,8 +93,11 @@ def gap_record(gap: Gap, event_id: str, wall_ns: int) -> str:
 
 
 def gap_row(gap: Gap, wall_ns: int) -> CommittedChange:
-    """Return the row of the ledger that stands for a gap, which came about at that wall time."""
-    name = event_id(wall_ns, random_bits())
+    """Return the row of the ledger that stands for a gap, which came about at that wall time.
+
+    Made from the same facts it has the same id.
+    """
+    name = event_id(wall_ns, seeded_bits(f"{gap.camera}/{gap.from_seq}/{gap.to_seq}")())
     record = gap_record(gap, name, wall_ns)
     return CommittedChange(
         gap.row, gap.camera, gap.to_seq, name, GAP_TYPE, wall_ns, wall_ns, record

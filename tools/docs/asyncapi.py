@@ -41,6 +41,7 @@ _LEVELS = {
     "label": "Class of object; what MQTT keeps for itself and white space are `_`.",
     "command": "What is asked for.",
     "setting": "Name of a setting.",
+    "subscriber": "Whoever asked; a name of its own choice.",
     "discovery_prefix": "Where the hub looks for devices, `homeassistant` unless set otherwise.",
 }
 
@@ -242,7 +243,8 @@ def _of_model(payload: JsonObject, schemas: Json) -> Json:
     name = payload.model.__name__
     made = TypeAdapter(payload.model).json_schema(ref_template=f"{_SCHEMAS}{{model}}")
     for inner, schema in made.pop("$defs", {}).items():
-        schemas[inner] = _told(schema, inner, frozenset())
+        # A message that stands inside another one is told as that message is.
+        schemas.setdefault(inner, _told(schema, inner, frozenset()))
     whole = _told(made, name, payload.optional)
     if payload.schema is not None:
         version = {"const": payload.schema, "description": "Version of this form."}
