@@ -23,7 +23,7 @@ BIN := .venv/bin
 WORKSHOP := .venv-workshop/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs bench workshop workshop-test converters models lock clean
+.PHONY: help setup demo test torture check docs bench workshop workshop-test converters models lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -37,6 +37,10 @@ demo: ## play a made scene through the whole camera and show what a subscriber h
 
 test: check ## run the checks and all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+torture: ## cut, kill and fill everything that an event passes, at every step, minutes
+	@tools/setup.sh dev
+	@$(BIN)/python -m pytest tests/torture --torture $(ARGS)
 
 check: ## format, lint, types, and which room may import which
 	@tools/setup.sh dev
