@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from camera_app.clock import NS_PER_S, Clock, seconds
+from camera_app.errors import DeviceLost
 from camera_app.inference.edgetpu import PLACES, Finding, Place, PlaceWatch, StickFailed, findings
 from camera_app.models import ModelPack
 from camera_app.scheduling.condition import DeviceCondition
@@ -284,6 +285,19 @@ class Executor:
         with self._changed:
             self._pressure = pressure
 
+    def wake_stick(self, device: str) -> None:
+        """Have a stick that was put away tried again at once.
+
+        Raises:
+            DeviceLost: There is none of this name, or it is gone.
+        """
+        with self._changed:
+            stick = self._sticks.get(device)
+            if stick is None or stick.sits is None:
+                raise _gone(device, self._sticks)
+            stick.condition.returned(self._clock.monotonic_ns())
+        stick.device.wake()
+
     @property
     def stats(self) -> ExecutorStats:
         """How things stand; from any thread."""
@@ -538,7 +552,7 @@ class Executor:
                 after = self._succeed(device, number, answer.result())
             else:
                 after = self._fail(device, number, error)
-            if self._waiting:
+            if self._waiting or error is not None:  # a failure may change how things stand
                 after += self._advance()
         _do(after)
 
@@ -641,6 +655,15 @@ def _settle(answer: Answer, found: list[Detection] | None, error: BaseException 
         answer.set_result(found or [])
     else:
         answer.set_exception(error)
+
+
+def _gone(device: str, known: Iterable[str]) -> DeviceLost:
+    places = ", ".join(known) or "none"
+    return DeviceLost(
+        "no Edge TPU is in this place",
+        where=device,
+        remedy=f"Known here: {places}; `camera-app devices` shows what is plugged in",
+    )
 
 
 def _do(after: _After) -> None:
