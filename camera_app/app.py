@@ -8,7 +8,8 @@ an event finds its way the moment the first frame is looked at. They are stopped
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from camera_app import __version__
 from camera_app.capture import LiveSource
 from camera_app.clock import Clock, SystemClock
 from camera_app.config import ALL_STICKS, NO_STICK, CameraSettings, Config, InferenceSettings
+from camera_app.control import KeptFile, LiveView, Shown, Steered, Steering
+from camera_app.errors import CommandRefused
 from camera_app.events import event_id, random_bits
 from camera_app.health import (
     CameraFigures,
@@ -31,7 +34,13 @@ from camera_app.inference.edgetpu import Performance, Stick
 from camera_app.media import SnapshotKeeper
 from camera_app.models import ModelPack, ModelSet, find_ladder, find_models
 from camera_app.pipeline import Asking, CameraWatch, CameraWorker
-from camera_app.publish import Publisher, StateBoard, Topics, count_message
+from camera_app.publish import Hub, Publisher, StateBoard, Topics, count_message
+from camera_app.publish.discovery import (
+    AnnouncedCamera,
+    AnnouncedDevice,
+    announcements,
+    title,
+)
 from camera_app.scheduling import CameraShare, CpuSeats, Executor, StickPlan
 from camera_app.store import DATABASE_NAME, EventStore, interrupted_changes
 from camera_app.threads import LatestBox, Part
@@ -57,6 +66,7 @@ class _Camera:
     source: LiveSource
     worker: CameraWorker
     snapshots: SnapshotFolder
+    keeper: SnapshotKeeper
 
 
 class App:
@@ -65,11 +75,18 @@ class App:
     Args:
         config: What to build.
         clock: Time.
+        restart: Begins the whole service anew, or raises CommandRefused; None: cannot be done.
     """
 
-    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock | None = None,
+        restart: Callable[[], None] | None = None,
+    ) -> None:
         self._config = config
         self._clock = clock or SystemClock()
+        self._restart = restart or _cannot_restart
         self._stack = ExitStack()  # owned by the caller of start and stop, as is all below
         self._inputs: dict[str, _Input] = {}
         self._cameras: dict[str, _Camera] = {}
@@ -112,7 +129,9 @@ class App:
 
     def _build(self, stack: ExitStack) -> None:
         config = self._config
-        wanted = {name: camera for name, camera in config.camera.items() if camera.enabled}
+        kept = KeptFile(config.data.folder, config.camera)
+        cameras = kept.load() if config.commands.enabled else config.camera
+        wanted = {name: camera for name, camera in cameras.items() if camera.enabled}
         models = {
             name: find_models(camera.model or config.inference.model, config.models.trusted_keys)
             for name, camera in wanted.items()
@@ -127,6 +146,8 @@ class App:
             self._publisher = Publisher(
                 config.mqtt, config.device_id, self._store, board, self._clock
             )
+        steering = self._steering(wanted, kept, board)
+        hub = self._hub(wanted, models, steering, board)  # before the publisher: it listens
         _begin(self._store, stack)
         self._end_interrupted(self._store)
         if self._publisher is not None:
@@ -136,7 +157,14 @@ class App:
         _begin(self._executor, stack)
         for name, settings in wanted.items():
             self._add_camera(name, settings, models[name], board, stack)
+            camera = self._cameras[name]
+            stills = camera.snapshots.folder
+            steering.take_over(name, Steered(camera.source, camera.worker, camera.keeper, stills))
         _begin(self._heartbeat(board), stack)
+        if self._publisher is not None and config.mqtt.live_interval_s:
+            _begin(self._live_view(wanted, self._publisher), stack)
+        if hub is not None:
+            _begin(hub, stack)
 
     def _made_executor(
         self, cameras: Mapping[str, CameraSettings], models: Iterable[ModelSet]
@@ -173,7 +201,10 @@ class App:
     def _started_input(self, name: str, settings: CameraSettings, stack: ExitStack) -> _Input:
         frames: LatestBox[Frame] = LatestBox()
         source = LiveSource(name, settings, self._clock, frames)
-        _begin(source, stack)
+        if settings.privacy:
+            stack.callback(source.stop)  # it may be opened later, by command
+        else:
+            _begin(source, stack)
         return _Input(source, frames)
 
     def _add_camera(
@@ -202,8 +233,80 @@ class App:
             commit=self._store.commit,
             concluded=telling,
         )
-        self._cameras[name] = _Camera(feed.source, worker, folder)
+        self._cameras[name] = _Camera(feed.source, worker, folder, keeper)
         _begin(worker, stack)
+
+    def _steering(
+        self, cameras: Mapping[str, CameraSettings], kept: KeptFile, board: StateBoard
+    ) -> Steering:
+        return Steering(
+            cameras,
+            kept,
+            board=board,
+            topics=self._topics,
+            clock=self._clock,
+            figures=self.figures,
+            folder=self._config.data.folder,
+            sends_snapshots=self._config.mqtt.snapshots,
+            restart=self._restart,
+        )
+
+    def _hub(
+        self,
+        cameras: Mapping[str, CameraSettings],
+        models: Mapping[str, ModelSet],
+        steering: Steering,
+        board: StateBoard,
+    ) -> Hub | None:
+        config, takes_commands = self._config, self._config.commands.enabled
+        if self._publisher is None:
+            return None
+        announced = AnnouncedDevice(
+            device_id=config.device_id,
+            name=config.home_assistant.name or title(config.device_id),
+            version=__version__,
+            topics=self._topics,
+            cameras=[
+                AnnouncedCamera(
+                    name,
+                    places_of(settings, models[name].labels),
+                    sends_snapshots=config.mqtt.snapshots,
+                    sends_live=bool(config.mqtt.live_interval_s),
+                )
+                for name, settings in cameras.items()
+            ],
+            status_interval_s=config.mqtt.status_interval_s,
+            takes_commands=takes_commands,
+        )
+        wanted = config.home_assistant
+        return Hub(
+            wanted,
+            announcements(announced, wanted.discovery, wanted.prefix),
+            topics=self._topics,
+            cameras=cameras,
+            conduct=steering if takes_commands else None,
+            voice=self._publisher,
+            board=board,
+            folder=config.data.folder,
+            clock=self._clock,
+            random=random.random,
+        )
+
+    def _live_view(self, settings: Mapping[str, CameraSettings], publisher: Publisher) -> LiveView:
+        shown = {
+            name: Shown(
+                self._topics.live(name),
+                _newest_of(camera.worker),
+                settings[name].snapshots.quality,
+            )
+            for name, camera in self._cameras.items()
+        }
+        return LiveView(
+            shown,
+            publisher.say,
+            lambda: publisher.stats().is_connected,
+            self._config.mqtt.live_interval_s,
+        )
 
     def _heartbeat(self, board: StateBoard) -> Heartbeat:
         executor = self._executor
@@ -251,8 +354,11 @@ class _Telling:
     ) -> None:
         written = self._keeper.consider(frame, open_events, changes)
         if self.sends_snapshots:
-            for _, path in written:
-                self._board.put(self._topics.snapshot(self._camera), path.read_bytes())
+            for change, path in written:
+                picture = path.read_bytes()
+                label = change.event.label
+                self._board.put(self._topics.snapshot(self._camera), picture)
+                self._board.put(self._topics.label_snapshot(self._camera, label), picture)
         if changes:
             self.tell_counts(open_events)
 
@@ -263,6 +369,14 @@ class _Telling:
             if zone:
                 topic = self._topics.zone_count(self._camera, zone, label)
             self._board.put(topic, count_message(count))
+
+
+def _newest_of(worker: CameraWorker) -> Callable[[], Frame | None]:
+    return lambda: worker.newest_frame
+
+
+def _cannot_restart() -> None:
+    raise CommandRefused("it was not started in a way that can begin anew")
 
 
 def stick_plan(settings: InferenceSettings) -> StickPlan | None:

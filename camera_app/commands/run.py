@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -12,6 +13,7 @@ from types import FrameType
 
 from camera_app.app import App
 from camera_app.config import LogSettings, load_config
+from camera_app.errors import CommandRefused, ConfigError
 
 
 def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,12 +29,18 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run until a signal comes."""
+    """Run until a signal comes; begin anew, with the file as it is then, where that is asked."""
     config = load_config(arguments.config)
     begin_logging(config.log)
-    stop = threading.Event()
-    _stop_on_signals(stop)
-    app = App(config)
+    stop, anew = threading.Event(), threading.Event()
+    was_signalled = _stop_on_signals(stop)
+
+    def restart() -> None:
+        _refuse_wrong(arguments.config)
+        anew.set()
+        stop.set()
+
+    app = App(config, restart=restart)
     app.start()
     try:
         print("READY", flush=True)
@@ -40,7 +48,25 @@ def run(arguments: argparse.Namespace) -> int:
         print("STOPPING", flush=True)
     finally:
         app.stop()
+    if anew.is_set() and not was_signalled.is_set():
+        _begin_anew()
     return 0
+
+
+def _refuse_wrong(path: Path) -> None:
+    """Refuse to begin anew with a file that is wrong: the cameras would stay off."""
+    try:
+        load_config(path)
+    except ConfigError as error:
+        # Where, not what: what stands in the file is nobody's business at the broker.
+        problems = ", ".join(problem.where for problem in error.problems)
+        raise CommandRefused(f"the configuration file is wrong: {problems}") from error
+
+
+def _begin_anew() -> None:
+    """Put a new process in our place, as it was called: the same id, so that systemd follows."""
+    sys.stderr.flush()
+    os.execv(sys.executable, sys.orig_argv)  # noqa: S606  no shell is wanted
 
 
 def begin_logging(settings: LogSettings) -> None:
@@ -53,10 +79,15 @@ def begin_logging(settings: LogSettings) -> None:
     )
 
 
-def _stop_on_signals(stop: threading.Event) -> None:
+def _stop_on_signals(stop: threading.Event) -> threading.Event:
+    """Set an event when a signal comes; return another that tells it from other reasons."""
+    was_signalled = threading.Event()
+
     def handle(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)  # the second one ends the process at once
+        was_signalled.set()
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, handle)
+    return was_signalled

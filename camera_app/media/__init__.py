@@ -3,7 +3,13 @@
 from camera_app.media.annotate import FilmWriter, draw
 from camera_app.media.colour import bgr
 from camera_app.media.retention import StoredFile, files_to_delete
-from camera_app.media.snapshots import SnapshotKeeper, SnapshotStats, encode_jpeg, tidy
+from camera_app.media.snapshots import (
+    SnapshotKeeper,
+    SnapshotStats,
+    encode_jpeg,
+    tidy,
+    write_still,
+)
 
 __all__ = [
     "FilmWriter",
@@ -15,4 +21,5 @@ __all__ = [
     "encode_jpeg",
     "files_to_delete",
     "tidy",
+    "write_still",
 ]

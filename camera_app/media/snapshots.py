@@ -121,7 +121,7 @@ class SnapshotKeeper:
             return None
         path = self._folder / f"{event_id}.jpg"
         try:
-            self._write(path, encode_jpeg(held.frame.picture, self._settings.quality))
+            write_still(path, encode_jpeg(held.frame.picture, self._settings.quality))
         except StoreError as error:
             # An event outlives its picture: media are the first to go when space is short.
             self._failed += 1
@@ -131,18 +131,25 @@ class SnapshotKeeper:
         self._written += 1
         return path
 
-    def _write(self, path: Path, data: bytes) -> None:
-        part = path.with_suffix(".part")
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(data)
-            part.replace(path)
-        except OSError as error:
-            with suppress(OSError):
-                part.unlink()
-            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            kind = StoreFull if is_full else StoreError
-            raise kind(f"cannot be written: {error.strerror}", where=str(path)) from error
+
+def write_still(path: Path, data: bytes) -> None:
+    """Write a picture, whole or not at all; its folder is made.
+
+    Raises:
+        StoreFull: There is no space.
+        StoreError: It cannot be written.
+    """
+    part = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        kind = StoreFull if is_full else StoreError
+        raise kind(f"cannot be written: {error.strerror}", where=str(path)) from error
 
 
 def tidy(folder: Path, settings: SnapshotSettings, wall_s: float) -> int:

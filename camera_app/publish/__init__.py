@@ -2,6 +2,7 @@
 
 from camera_app.publish.board import Notice, StateBoard
 from camera_app.publish.client import Publisher, PublisherStats
+from camera_app.publish.hub import Hub
 from camera_app.publish.incoming import Incoming
 from camera_app.publish.payloads import (
     CameraStatus,
@@ -21,6 +22,7 @@ __all__ = [
     "CameraStatus",
     "DeviceStatus",
     "FallbackStatus",
+    "Hub",
     "Incoming",
     "NetworkDevice",
     "Notice",

@@ -133,7 +133,8 @@ class Hub(Worker):
         self._steps = deque(steps(before, self._messages, self._topics.root))
         self._is_announced = False
         # From the first message on the hub may know both; a kill between finds them here.
-        self._remember(before.joined(after))
+        if before.joined(after) != before:
+            self._remember(before.joined(after))
 
     def run_once(self) -> None:
         self._something.wait(self._wait_s())
@@ -180,7 +181,8 @@ class Hub(Worker):
         self._underway = ()
         if not self._is_announced:
             self._is_announced = True
-            self._remember(announced_by(self._messages, self._topics.root))
+            if self._known() != (now := announced_by(self._messages, self._topics.root)):
+                self._remember(now)
             _log.debug("announced to the hub: %d messages", len(self._messages))
 
     def _known(self) -> Announced:

@@ -1,0 +1,19 @@
+"""What an owner changes while the camera runs: carried out, kept, and looked after."""
+
+from camera_app.control.kept import KeptFile
+from camera_app.control.live import LiveView, Shown
+from camera_app.control.self_test import Circumstances, SelfTest, self_test, self_test_message
+from camera_app.control.steering import Steered, Steering, orders_of
+
+__all__ = [
+    "Circumstances",
+    "KeptFile",
+    "LiveView",
+    "SelfTest",
+    "Shown",
+    "Steered",
+    "Steering",
+    "orders_of",
+    "self_test",
+    "self_test_message",
+]

@@ -1,0 +1,169 @@
+"""What a command does to the running cameras; on the hub's thread."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from camera_app.capture import LiveSource
+from camera_app.clock import Clock, iso_utc
+from camera_app.config import CameraSettings
+from camera_app.control.kept import KeptFile
+from camera_app.control.self_test import Circumstances, self_test, self_test_message
+from camera_app.errors import CommandRefused, StoreError
+from camera_app.health import DeviceFigures
+from camera_app.media import SnapshotKeeper, encode_jpeg, write_still
+from camera_app.pipeline import CameraWorker, Orders
+from camera_app.publish import StateBoard, Topics
+from camera_app.publish.commands import Command
+from camera_app.publish.settings import parsed, state_of, value_of, with_value
+
+_log = logging.getLogger(__name__)
+
+PRIVACY = "privacy"
+PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """The parts of one camera that commands act on.
+
+    Attributes:
+        source: Opens and closes the camera.
+        worker: Looks, or does not.
+        keeper: Keeps stills, or does not.
+        stills: Folder of its stills.
+    """
+
+    source: LiveSource
+    worker: CameraWorker
+    keeper: SnapshotKeeper
+    stills: Path
+
+
+def orders_of(settings: CameraSettings) -> Orders:
+    """Return what a camera's settings mean to its worker."""
+    paused = PRIVACY if settings.privacy else PAUSED if not settings.detection else ""
+    return Orders(paused, settings.events, keeps_newest=not settings.privacy)
+
+
+class Steering:
+    """Carries out commands. Belongs to the hub's thread once that runs.
+
+    Args:
+        settings: The cameras' sections as they hold now.
+        kept: Keeps what is set.
+        board: Where state is told.
+        topics: Names of the topics.
+        clock: Time.
+        figures: Reads every part's figures.
+        folder: The data folder.
+        sends_snapshots: Stills may leave the device.
+        restart: Begins the service anew, or refuses.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, CameraSettings],
+        kept: KeptFile,
+        *,
+        board: StateBoard,
+        topics: Topics,
+        clock: Clock,
+        figures: Callable[[], DeviceFigures],
+        folder: Path,
+        sends_snapshots: bool,
+        restart: Callable[[], None],
+    ) -> None:
+        self._settings = dict(settings)
+        self._kept = kept
+        self._board = board
+        self._topics = topics
+        self._clock = clock
+        self._figures = figures
+        self._folder = folder
+        self._sends_snapshots = sends_snapshots
+        self._restart = restart
+        self._cameras: dict[str, Steered] = {}
+
+    def take_over(self, name: str, camera: Steered) -> None:
+        """Steer a camera from now on; before the hub starts."""
+        self._cameras[name] = camera
+        self._apply(camera, self._settings[name])
+
+    def state_of(self, camera: str, setting: str) -> str:
+        settings = self._settings.get(camera)
+        return "" if settings is None else state_of(settings, setting)
+
+    def carry_out(self, command: Command) -> None:
+        """Do what is asked.
+
+        Raises:
+            CommandRefused: It is not done, and why.
+            StoreError: It is done, and will not outlive a restart.
+        """
+        if command.is_setting:
+            self._set(command)
+        elif command.name == "snapshot_now":
+            self._take_still(command.camera)
+        elif command.name == "self_test":
+            self._test()
+        else:
+            self._restart()
+
+    def _set(self, command: Command) -> None:
+        before = self._settings[command.camera]
+        value = parsed(command.name, command.text)
+        after = with_value(before, command.name, value)
+        self._settings[command.camera] = after
+        if after != before:
+            self._apply(self._cameras[command.camera], after)
+            self._open_or_close(self._cameras[command.camera].source, before, after)
+        self._keep(command, value_of(after, command.name))
+
+    def _keep(self, command: Command, value: bool | float) -> None:
+        try:
+            self._kept.keep(command.camera, command.name, value)
+        except StoreError as error:
+            _log.warning("%s of camera %s: %s", command.name, command.camera, error)
+            raise CommandRefused(
+                f"is done, and will not outlive a restart: it {error.what}"
+            ) from error
+
+    def _apply(self, camera: Steered, settings: CameraSettings) -> None:
+        # The keeper first: no still of what came before is written once privacy is wanted.
+        camera.keeper.is_enabled = settings.snapshots.enabled and not settings.privacy
+        camera.worker.order(orders_of(settings))
+
+    def _open_or_close(
+        self, source: LiveSource, before: CameraSettings, after: CameraSettings
+    ) -> None:
+        if after.privacy and not before.privacy:
+            source.stop()
+        elif before.privacy and not after.privacy:
+            source.start()
+
+    def _take_still(self, name: str) -> None:
+        camera = self._cameras[name]
+        frame = camera.worker.newest_frame
+        if frame is None or not camera.source.stats().is_delivering:
+            raise CommandRefused("the camera has no picture now")
+        stamp = iso_utc(self._clock.wall_ns()).replace(":", "-")
+        picture = encode_jpeg(frame.picture, self._settings[name].snapshots.quality)
+        if self._sends_snapshots:
+            self._board.put(self._topics.snapshot(name), picture)
+        write_still(camera.stills / f"asked-{stamp}.jpg", picture)
+
+    def _test(self) -> None:
+        cameras = self._settings.items()
+        around = Circumstances(
+            now_ns=self._clock.monotonic_ns(),
+            free_bytes=shutil.disk_usage(self._folder).free,
+            closed=frozenset(name for name, one in cameras if one.privacy),
+            paused=frozenset(name for name, one in cameras if not one.detection),
+        )
+        result = self_test(self._figures(), around, iso_utc(self._clock.wall_ns()))
+        self._board.put(self._topics.self_test, self_test_message(result))

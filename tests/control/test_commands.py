@@ -1,0 +1,203 @@
+"""An owner commands a running camera over a real broker."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from camera_app.app import App
+from camera_app.control.kept import KEPT_NAME
+from camera_app.errors import CommandRefused
+from camera_app.publish.commands import BURST
+from tests.control.conftest import Owner, Started, wait_until
+from tests.publish.mosquitto import Mosquitto
+
+
+def watch(app: App) -> dict[str, int]:
+    return dict(app.figures().cameras["front"].watch.counts.shed)
+
+
+def test_the_settings_are_told_from_the_start(started: Started, owner: Owner) -> None:
+    started()
+    owner.wait_newest("front/detection", b"ON")
+    owner.wait_newest("front/privacy", b"OFF")
+    owner.wait_newest("front/snapshots", b"ON")
+    owner.wait_newest("front/threshold", b"0.5")
+    assert owner.on("camera_app/cam1/front/threshold")[0].is_retained
+
+
+def test_detection_is_switched_off_and_on_again(started: Started, owner: Owner) -> None:
+    app = started()
+    owner.wait_newest("front/availability", b"online")
+    result = owner.ask("front/detection", "OFF")
+    assert (result["accepted"], result["state"], result["error"]) == (True, "OFF", "")
+    assert (result["camera"], result["command"]) == ("front", "detection")
+    owner.wait_newest("front/detection", b"OFF")
+    assert wait_until(lambda: watch(app).get("paused", 0) > 2)
+    assert owner.newest("front/availability") == b"online"
+
+    assert owner.ask("front/detection", "ON")["state"] == "ON"
+    looked_at = app.figures().cameras["front"].watch.counts.looked_at
+    assert wait_until(lambda: app.figures().cameras["front"].watch.counts.looked_at > looked_at)
+
+
+def test_privacy_closes_the_camera_and_opens_it_again(started: Started, owner: Owner) -> None:
+    app = started()
+    owner.wait_newest("front/availability", b"online")
+    assert owner.ask("front/privacy", "ON")["accepted"]
+    owner.wait_newest("front/availability", b"offline")
+    source = app.figures().cameras["front"].source
+    assert source.state == "stopped"
+    assert owner.ask("front/snapshot_now", "PRESS")["error"] == "the camera has no picture now"
+
+    assert owner.ask("front/privacy", "OFF")["accepted"]
+    owner.wait_newest("front/availability", b"online")
+
+
+def test_a_camera_that_was_switched_off_stays_off_over_a_restart(
+    started: Started, owner: Owner
+) -> None:
+    started()
+    assert owner.ask("front/privacy", "ON")["accepted"]
+    assert owner.ask("front/threshold", "0.8")["accepted"]
+    app = started()
+    owner.wait_newest("front/privacy", b"ON")
+    owner.wait_newest("front/threshold", b"0.8")
+    owner.wait_newest("front/availability", b"offline")
+    assert app.figures().cameras["front"].source.state == "not started"
+    assert app.figures().cameras["front"].watch.counts.captured == 0
+
+
+def test_the_file_wins_where_the_owner_changed_it_since(started: Started, owner: Owner) -> None:
+    started()
+    assert owner.ask("front/threshold", "0.8")["accepted"]
+    started(camera="events.min_score = 0.3")
+    owner.wait_newest("front/threshold", b"0.3")
+
+
+def test_a_damaged_file_costs_what_was_set_and_no_more(
+    started: Started, owner: Owner, tmp_path: Path
+) -> None:
+    started()
+    assert owner.ask("front/threshold", "0.8")["accepted"]
+    (tmp_path / "data" / KEPT_NAME).write_bytes(b"\x00\xff{")
+    started()
+    owner.wait_newest("front/threshold", b"0.5")
+
+
+def test_what_cannot_be_kept_is_done_and_said(
+    started: Started, owner: Owner, tmp_path: Path
+) -> None:
+    """A full disk must not keep an owner from closing a camera."""
+    started()
+    owner.wait_newest("front/privacy", b"OFF")
+    (tmp_path / "data" / f"{KEPT_NAME}.part").mkdir()
+    result = owner.ask("front/privacy", "ON")
+    assert not result["accepted"]
+    assert "will not outlive a restart" in result["error"]
+    assert result["state"] == "ON"
+    owner.wait_newest("front/availability", b"offline")
+
+
+@pytest.mark.parametrize(
+    ("place", "payload", "why"),
+    [
+        ("front/threshold", "1.5", "less than or equal to 1"),
+        ("front/threshold", "high", "expected a decimal number"),
+        ("front/detection", "maybe", "expected ON or OFF"),
+        ("front/source", "rtsp://elsewhere", "there is no such command"),
+        ("front/threshold", "0.5" + "0" * 100, "longer than"),
+        ("side/detection", "OFF", "there is no such camera"),
+        ("restart", "now", "expected PRESS"),
+    ],
+)
+def test_what_is_refused_changes_nothing_and_says_why(
+    started: Started, owner: Owner, place: str, payload: str, why: str
+) -> None:
+    started()
+    owner.wait_newest("front/threshold", b"0.5")
+    result = owner.ask(place, payload)
+    assert not result["accepted"]
+    assert why in result["error"]
+    assert owner.newest("front/threshold") == b"0.5"
+    assert owner.newest("front/detection") == b"ON"
+
+
+def test_a_flood_is_refused_and_the_camera_goes_on(started: Started, owner: Owner) -> None:
+    app = started()
+    owner.wait_newest("front/availability", b"online")
+    for number in range(10 * BURST):
+        owner.command("front/threshold", "0.6" if number % 2 else "0.7")
+    assert owner.wait_for(
+        lambda _: any("too many" in result["error"] for result in owner.results())
+    )
+    assert len(owner.results()) < 5 * BURST
+    captured = app.figures().cameras["front"].watch.counts.captured
+    assert wait_until(lambda: app.figures().cameras["front"].watch.counts.captured > captured)
+
+
+def test_a_still_is_taken_when_asked(started: Started, owner: Owner, tmp_path: Path) -> None:
+    app = started()
+    assert wait_until(lambda: app.figures().cameras["front"].watch.counts.captured > 0)
+    assert owner.ask("front/snapshot_now", "PRESS")["accepted"]
+    (still,) = (tmp_path / "data" / "snapshots" / "front").glob("asked-*.jpg")
+    assert still.read_bytes()[:3] == b"\xff\xd8\xff"
+    assert owner.newest("front/snapshot") is None  # no picture leaves the device unasked
+    assert "just now" in owner.ask("front/snapshot_now", "PRESS")["error"]
+
+
+def test_a_self_test_tells_what_is_wrong(started: Started, owner: Owner) -> None:
+    started()
+    owner.wait_newest("front/availability", b"online")
+    assert owner.ask("self_test", "PRESS")["accepted"]
+    told = owner.newest("self_test")
+    assert told is not None
+    assert json.loads(told)["findings"] == []
+    assert json.loads(told)["passed"] is True
+
+
+def test_a_restart_is_asked_of_whoever_can(started: Started, owner: Owner) -> None:
+    asked: list[int] = []
+    started(restart=lambda: asked.append(1))
+    owner.wait_newest("front/detection", b"ON")
+    assert owner.ask("restart", "PRESS")["accepted"]
+    assert "just now" in owner.ask("restart", "PRESS")["error"]
+    assert asked == [1]
+
+
+def test_a_restart_that_cannot_be_is_refused(started: Started, owner: Owner) -> None:
+    def refuse() -> None:
+        raise CommandRefused("the configuration file is wrong: camera.front.fps")
+
+    started(restart=refuse)
+    owner.wait_newest("front/detection", b"ON")
+    assert "camera.front.fps" in owner.ask("restart", "PRESS")["error"]
+
+
+def test_a_command_that_was_retained_is_not_carried_out_at_the_next_start(
+    started: Started, owner: Owner
+) -> None:
+    asked: list[int] = []
+    owner.command("restart", "PRESS", retain=True)
+    owner.command("front/detection", "OFF", retain=True)
+    started(restart=lambda: asked.append(1))
+    owner.wait_newest("front/detection", b"ON")
+    assert owner.ask("front/threshold", "0.6")["accepted"]  # those before were heard by then
+    assert owner.newest("front/detection") == b"ON"
+    assert not asked
+
+
+def test_without_commands_nothing_is_heard_and_the_file_alone_holds(
+    started: Started, owner: Owner, broker: Mosquitto
+) -> None:
+    started()
+    assert owner.ask("front/threshold", "0.8")["accepted"]
+    heard = broker.log().count("camera_app/cam1/+/set")
+    assert heard
+    app = started("[commands]\nenabled = false")
+    assert wait_until(lambda: app.figures().cameras["front"].watch.counts.captured > 0)
+    assert broker.log().count("camera_app/cam1/+/set") == heard
+    owner.command("front/detection", "OFF")
+    assert "paused" not in watch(app)
