@@ -11,12 +11,24 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol, cast
 
 from camera_app import __version__
 from camera_app.errors import CameraAppError
 
-COMMANDS = ("run", "replay", "detect", "events", "config", "models", "devices", "bench", "demo")
+COMMANDS = (
+    "run",
+    "replay",
+    "detect",
+    "events",
+    "config",
+    "models",
+    "devices",
+    "subscribe",
+    "bench",
+    "demo",
+)
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -65,7 +77,8 @@ def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
         prog="camera-app",
         description="A smart camera that is its own computer.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        # Room for the longest command beside what it does.
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, max_help_position=28),
     )
     parser.add_argument("--version", action="version", version=f"camera-app {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
