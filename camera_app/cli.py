@@ -11,7 +11,6 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from functools import partial
 from typing import Protocol, cast
 
 from camera_app import __version__
@@ -77,10 +76,9 @@ def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
         prog="camera-app",
         description="A smart camera that is its own computer.",
         epilog=_EPILOG,
-        # Room for the longest command beside what it does.
-        formatter_class=partial(argparse.RawDescriptionHelpFormatter, max_help_position=28),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"camera-app {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"camera-app {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
         module = importlib.import_module(f"camera_app.commands.{name}")
