@@ -92,6 +92,7 @@ def check(
     promises: Iterable[Promise] = (),
     *,
     is_drained: bool = True,
+    is_heard_from_the_start: bool = True,
 ) -> list[Finding]:
     """Return everything that is wrong; empty: nothing was lost, swapped or changed.
 
@@ -100,6 +101,7 @@ def check(
         heard: What a subscriber got on the topics of this device, in order.
         promises: What had to be durable.
         is_drained: The broker was given the time to take everything.
+        is_heard_from_the_start: The subscriber was there before the camera.
     """
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         rows = _rows(connection)
@@ -110,7 +112,10 @@ def check(
     told = [one for one in heard if one.topic.endswith(("/event", "/answer"))]
     findings += _unkept(rows, promises)
     findings += _holes(rows, last_seq)
-    findings += _out_of_order([one for one in told if one.topic.endswith("/event")])
+    findings += _out_of_order(
+        [one for one in told if one.topic.endswith("/event")],
+        1 if is_heard_from_the_start else 0,
+    )
     findings += _copies(told)
     findings += _differing(rows, told)
     if is_drained:
@@ -153,11 +158,11 @@ def _span(payload: dict[str, Any]) -> tuple[int, int]:
     return int(first), int(payload["seq"])
 
 
-def _out_of_order(told: Sequence[Heard]) -> Iterator[Finding]:
+def _out_of_order(told: Sequence[Heard], whole_session: int) -> Iterator[Finding]:
     """Yield each message before which another had to come.
 
     Where a connection of the subscriber begins it may have missed some; from there on it must be
-    able to take numbers in turn.
+    able to take numbers in turn. In the session that was there before the camera, it cannot have.
     """
     reached: dict[tuple[str, int], int] = {}
     for one in told:
@@ -165,7 +170,7 @@ def _out_of_order(told: Sequence[Heard]) -> Iterator[Finding]:
         stream = one.topic, one.session
         before = reached.get(stream)
         if before is None:
-            before = first - 1 if one.session > 1 else 0
+            before = 0 if one.session == whole_session else first - 1
         if first > before + 1:
             yield Finding("order", f"{one.topic}: {first} came after {before}")
         reached[stream] = max(before, last)

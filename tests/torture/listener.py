@@ -9,10 +9,13 @@ from typing import Any, Self
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from tests.torture.checker import Heard
 
 LIMIT_S = 20.0
+ASKED_AT_MOST = 10
 
 
 class Listener:
@@ -23,28 +26,68 @@ class Listener:
     us in memory, and takes that along.
     """
 
-    def __init__(self, port: int, topic: str = "#", *, qos: int = 0, name: str = "hub") -> None:
-        self._changed = threading.Condition()  # guards the three below
+    def __init__(
+        self,
+        port: int,
+        topic: str = "#",
+        *,
+        qos: int = 0,
+        name: str = "hub",
+        is_remembered: bool = False,
+    ) -> None:
+        """Remember what to hear.
+
+        Args:
+            port: The broker's.
+            topic: Filter.
+            qos: 0 or 1.
+            name: Client id.
+            is_remembered: The broker keeps what comes while we are away.
+        """
+        self._changed = threading.Condition()  # guards the four below
         self._heard: list[Heard] = []
         self._session = 0
         self._is_subscribed = False
+        self._pages: list[dict[str, Any]] = []  # of the answer that is waited for
+        self._is_remembered = is_remembered
+        self._name = name
         self._port, self._topic, self._qos = port, topic, qos
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, name, protocol=paho.MQTTv5)
-        self._client.reconnect_delay_set(1, 1)
-        self._client.on_connect = self._connected
-        self._client.on_disconnect = self._disconnected
-        self._client.on_subscribe = self._subscribed
-        self._client.on_message = self._hear
+        self._client: paho.Client | None = None
 
     def __enter__(self) -> Self:
-        self._client.connect("127.0.0.1", self._port)
-        self._client.loop_start()
+        self.start()
         self.wait_subscribed()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begin to reach the broker; it need not be there yet."""
+        self._client = client = self._new_client()  # one does not start twice
+        kept = Properties(PacketTypes.CONNECT)
+        if self._is_remembered:
+            kept.SessionExpiryInterval = 3600
+        client.connect_async(
+            "127.0.0.1", self._port, clean_start=not self._is_remembered, properties=kept
+        )
+        client.loop_start()
+
+    def _new_client(self) -> paho.Client:
+        client = paho.Client(CallbackAPIVersion.VERSION2, self._name, protocol=paho.MQTTv5)
+        client.reconnect_delay_set(1, 1)
+        client.on_connect = self._connected
+        client.on_disconnect = self._disconnected
+        client.on_subscribe = self._subscribed
+        client.on_message = self._hear
+        return client
+
+    def stop(self) -> None:
+        assert self._client is not None
         self._client.disconnect()
         self._client.loop_stop()
+        with self._changed:
+            self._is_subscribed = False
 
     def wait_subscribed(self) -> None:
         with self._changed:
@@ -58,15 +101,46 @@ class Listener:
         with self._changed:
             return self._changed.wait_for(lambda: enough(self._heard), limit_s)
 
+    def catch_up(self, device: str, camera: str) -> None:
+        """Ask a camera for its whole stream, and note what it answers."""
+        answer = f"camera_app/{device}/events/answer/{self._name}"
+        after_seq, is_more = 0, True
+        while is_more:
+            pages = self._ask(device, answer, {"camera": camera, "after_seq": after_seq})
+            after_seq = pages[-1]["through_seq"]
+            is_more = after_seq < pages[-1]["newest_seq"]
+
+    def _ask(self, device: str, answer: str, request: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the pages of one answer; asked again while nobody answers.
+
+        A camera that is not connected yet hears nothing, and nobody says so.
+        """
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.ResponseTopic = answer
+        assert self._client is not None
+        with self._changed:
+            self._pages = []
+            for _ in range(ASKED_AT_MOST):
+                payload = json.dumps(request)
+                self._client.publish(
+                    f"camera_app/{device}/events/request", payload, 1, properties=properties
+                )
+                if self._changed.wait_for(self._is_answered, LIMIT_S / ASKED_AT_MOST):
+                    return self._pages
+        raise AssertionError(f"{device} does not answer")
+
+    def _is_answered(self) -> bool:
+        return bool(self._pages) and bool(self._pages[-1]["is_last"])
+
     def of(self, device: str) -> list[Heard]:
         """Return what was heard of one device's ledger."""
         with self._changed:
             return [h for h in self._heard if h.topic.split("/")[1:2] == [device]]
 
-    def _connected(self, *_: Any) -> None:
+    def _connected(self, client: paho.Client, *_: Any) -> None:
         with self._changed:
             self._session += 1
-        self._client.subscribe(self._topic, self._qos)
+        client.subscribe(self._topic, self._qos)
 
     def _disconnected(self, *_: Any) -> None:
         with self._changed:
@@ -79,10 +153,19 @@ class Listener:
             self._changed.notify_all()
 
     def _hear(self, _client: paho.Client, _userdata: Any, got: paho.MQTTMessage) -> None:
-        heard = Heard(self._session, got.topic, _parsed(got.payload))
+        payload = _parsed(got.payload)
         with self._changed:
-            self._heard.append(heard)
+            if "/events/answer/" in got.topic:
+                self._take_page(got.topic, payload)
+            else:
+                self._heard.append(Heard(self._session, got.topic, payload))
             self._changed.notify_all()
+
+    def _take_page(self, topic: str, page: dict[str, Any]) -> None:
+        """Note what stands in a page as if each had come by itself; that it was asked for shows."""
+        self._pages.append(page)
+        where = topic.rsplit("/", 1)[0]
+        self._heard += [Heard(self._session, where, change) for change in page["changes"]]
 
 
 def _parsed(payload: bytes) -> Any:

@@ -65,7 +65,12 @@ class Nursery:
 
 
 def findings(
-    folder: Path, listener: Listener, device: str, *, is_stopped: bool = True
+    folder: Path,
+    listener: Listener,
+    device: str,
+    *,
+    is_stopped: bool = True,
+    is_heard_from_the_start: bool = True,
 ) -> list[Finding]:
     """Return what the checker says of a device whose backlog was drained.
 
@@ -74,12 +79,18 @@ def findings(
         listener: Who heard it.
         device: Its id.
         is_stopped: It ended cleanly: then its goodbye comes after all else.
+        is_heard_from_the_start: The listener was there before it.
     """
     if is_stopped:
         assert listener.wait_for(lambda _: _said_goodbye(listener, device))
     promised = folder / "promised.jsonl"
     promises = read_promises(promised) if promised.exists() else []
-    return check(folder / "events.db", listener.of(device), promises)
+    return check(
+        folder / "events.db",
+        listener.of(device),
+        promises,
+        is_heard_from_the_start=is_heard_from_the_start,
+    )
 
 
 def _said_goodbye(listener: Listener, device: str) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 CHUNK = 65536
-TICK_S = 0.05
+TICK_S = 0.01
 
 
 @dataclass

@@ -56,7 +56,7 @@ class Service:
             self.store,
             self.board,
             clock,
-            back_off=BackOff(random=lambda: 1.0, first_s=0.02, cap_s=0.1),
+            back_off=BackOff(random=lambda: 1.0, first_s=0.02, cap_s=0.02),
             acknowledge_limit_s=acknowledge_limit_s,
         )
 
