@@ -216,6 +216,7 @@ class Executor:
         self._reasons: tuple[Reason, ...] = ()
         self._closed = True
         self._wake_ns: int | None = None
+        self._timer_until_ns = 0  # when the timer wakes by itself
         self._timer = _Timer(self)
         self._watch = PlaceWatch(self._places_changed)
 
@@ -276,7 +277,9 @@ class Executor:
             if self._closed:
                 raise Closed
             answers = [self._enter(demand) for demand in demands]
-            after = self._advance()
+            # With every place taken nothing can begin, so the next answer is soon enough: under
+            # full load that is half of all decisions.
+            after = self._advance() if self._has_room() else []
         _do(after)
         return answers
 
@@ -297,6 +300,17 @@ class Executor:
                 raise _gone(device, self._sticks)
             stick.condition.returned(self._clock.monotonic_ns())
         stick.device.wake()
+
+    def stick_work(self) -> tuple[int, int, int]:
+        """Return answers of all sticks, nanoseconds inside them, and answers of the CPU.
+
+        For measuring; known answers that sticks were asked for are among theirs.
+        """
+        with self._changed:
+            sticks = [stick.device.stick for stick in self._sticks.values()]
+            by_cpu = self._answers[CPU]
+        told = [stick.stats for stick in sticks]
+        return sum(one.invokes for one in told), sum(one.invoke_ns for one in told), by_cpu
 
     @property
     def stats(self) -> ExecutorStats:
@@ -356,6 +370,7 @@ class Executor:
                 left_ns = wake_ns - self._clock.monotonic_ns()
                 if left_ns <= 0:
                     break
+                self._timer_until_ns = wake_ns
                 self._changed.wait(seconds(left_ns))
             if self._closed:
                 return
@@ -477,6 +492,13 @@ class Executor:
         self._arm(decision.wake_ns)
         return after
 
+    def _has_room(self) -> bool:
+        return self._cpu_under_way < self._seats.seats or any(
+            stick.under_way < stick.device.places
+            and stick.condition.condition is not Condition.BROKEN
+            for stick in self._sticks.values()
+        )
+
     def _states(self) -> list[DeviceState]:
         cpu_free = self._seats.seats - self._cpu_under_way
         condition = Condition.HEALTHY
@@ -534,8 +556,11 @@ class Executor:
         return [partial(_log.warning, "smaller models, rung %d: %s", decision.rung, reasons)]
 
     def _arm(self, wake_ns: int | None) -> None:
-        before, self._wake_ns = self._wake_ns, wake_ns
-        if wake_ns is not None and (before is None or wake_ns < before):
+        self._wake_ns = wake_ns
+        # The timer is woken only if it would oversleep: to wake it for each request would cost more
+        # than the decision itself. Too early it may wake, and looks again.
+        if wake_ns is not None and wake_ns < self._timer_until_ns:
+            self._timer_until_ns = wake_ns
             self._changed.notify_all()
 
     # --- answers, on the devices' threads --------------------------------------------------------

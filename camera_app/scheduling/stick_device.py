@@ -55,11 +55,11 @@ class OpenStick(Protocol):
 class StickWatcher(Protocol):
     """Who is told how a stick does, on the keeper's thread, and knows when to open it."""
 
-    def next_try_ns(self, device: str) -> int | None:
+    def next_try_ns(self, device: str, /) -> int | None:
         """Return when to open it; None: it is open, or not there."""
 
-    def stick_opened(self, device: str) -> None: ...
-    def stick_failed(self, device: str, finding: Finding, *, was_open: bool) -> None: ...
+    def stick_opened(self, device: str, /) -> None: ...
+    def stick_failed(self, device: str, finding: Finding, /, *, was_open: bool) -> None: ...
 
 
 class _OnStick:
