@@ -31,7 +31,7 @@ from camera_app.health import (
     places_of,
 )
 from camera_app.inference.edgetpu import Performance, Stick
-from camera_app.media import SnapshotKeeper
+from camera_app.media import SnapshotKeeper, SpaceGuard
 from camera_app.models import ModelPack, ModelSet, find_ladder, find_models
 from camera_app.pipeline import Asking, CameraWatch, CameraWorker
 from camera_app.publish import Hub, Publisher, StateBoard, Topics, count_message
@@ -95,6 +95,12 @@ class App:
         self._executor: Executor | None = None
         self._publisher: Publisher | None = None
         self._topics = Topics(config.mqtt.base_topic, config.device_id)
+        stills = config.data.folder / "snapshots"
+        self._space = SpaceGuard(
+            config.data.folder,
+            round(config.data.reserve_megabytes * 1e6),
+            [stills / name for name in config.camera],
+        )
 
     def start(self) -> None:
         """Start every part; what was started is stopped again when one fails.
@@ -125,6 +131,7 @@ class App:
             executor=self._executor.stats,
             store=self._store.stats(),
             publisher=None if self._publisher is None else self._publisher.stats(),
+            space=self._space.space,
         )
 
     def _build(self, stack: ExitStack) -> None:
@@ -219,7 +226,9 @@ class App:
         assert self._executor is not None
         feed = self._inputs[name]
         folder = SnapshotFolder(self._config.data.folder / "snapshots" / name, settings.snapshots)
-        keeper = SnapshotKeeper(folder.folder, settings.snapshots)
+        keeper = SnapshotKeeper(
+            folder.folder, settings.snapshots, lambda: self._space.takes_snapshots
+        )
         places = places_of(settings, models.labels)
         telling = _Telling(name, places, board, self._topics, keeper)
         telling.sends_snapshots = self._config.mqtt.snapshots
@@ -312,6 +321,11 @@ class App:
         executor = self._executor
         assert executor is not None
         gauge = PressureGauge(self._clock, lambda: executor.stats.seats.invoke_cpu_ns)
+
+        def pulse() -> None:
+            executor.note_pressure(gauge.read())
+            self._space.look()
+
         return Heartbeat(
             self.figures,
             board,
@@ -319,7 +333,7 @@ class App:
             self._clock,
             status_interval_s=self._config.mqtt.status_interval_s,
             snapshots=[camera.snapshots for camera in self._cameras.values()],
-            pulse=lambda: executor.note_pressure(gauge.read()),
+            pulse=pulse,
         )
 
 

@@ -80,6 +80,9 @@ class DataSettings(Section):
 
     folder: Path = Path("/var/lib/camera-app")
     """Folder of the database and the snapshots; made if it is absent."""
+    reserve_megabytes: Annotated[float, Field(ge=0)] = 200.0
+    """Space kept free of pictures, in millions of bytes. With less than this no films are kept,
+    with less than half of it no snapshots, and the oldest go: the rest is for events."""
 
 
 class MqttSettings(Section):

@@ -69,6 +69,7 @@ class Heartbeat(Worker):
         # Owned by this thread.
         self._standing = Standing()
         self._told_ns: int | None = None
+        self._told_alarm: tuple[str, str] | None = None  # level of the disk, state of the store
         self._tidied_ns: int | None = None
 
     def run_once(self) -> None:
@@ -78,8 +79,10 @@ class Heartbeat(Worker):
         figures = self._figures()
         self._tell_availability(figures)
         self._tell_fallback(figures)
-        if self._told_ns is None or now_ns - self._told_ns >= self._status_interval_ns:
-            self._told_ns = now_ns
+        alarm = (figures.space.level, figures.store.state)
+        is_due = self._told_ns is None or now_ns - self._told_ns >= self._status_interval_ns
+        if is_due or alarm != self._told_alarm:  # a full disk cannot wait for its turn
+            self._told_ns, self._told_alarm = now_ns, alarm
             self._board.put(self._topics.status, status_message(status_of(figures)))
         if self._tidied_ns is None or now_ns - self._tidied_ns >= nanoseconds(TIDY_S):
             self._tidied_ns = now_ns

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from camera_app.capture import SourceStats
 from camera_app.clock import seconds
+from camera_app.media import Space
 from camera_app.pipeline import CameraStats
 from camera_app.publish import (
     CameraStatus,
@@ -38,6 +39,7 @@ class DeviceFigures:
         executor: The devices that networks run on.
         store: The event store.
         publisher: The way to the broker; None where none is configured.
+        space: The disk.
     """
 
     version: str
@@ -46,6 +48,7 @@ class DeviceFigures:
     executor: ExecutorStats
     store: StoreStats
     publisher: PublisherStats | None
+    space: Space = field(default_factory=Space)
 
 
 def status_of(figures: DeviceFigures) -> DeviceStatus:
@@ -66,6 +69,9 @@ def status_of(figures: DeviceFigures) -> DeviceStatus:
         store=store.state,
         shed_changes=store.shed_updates + store.shed_others,
         untold_changes=store.removed_untold,
+        refused_changes=store.refused,
+        disk=figures.space.level.value,
+        disk_free_bytes=figures.space.free_bytes,
         reconnects=0 if publisher is None else publisher.reconnects,
         temperature_c=executor.pressure.temperature_c,
         under_voltage=executor.pressure.under_voltage,

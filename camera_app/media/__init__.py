@@ -10,11 +10,15 @@ from camera_app.media.snapshots import (
     tidy,
     write_still,
 )
+from camera_app.media.space import Space, SpaceGuard, SpaceLevel
 
 __all__ = [
     "FilmWriter",
     "SnapshotKeeper",
     "SnapshotStats",
+    "Space",
+    "SpaceGuard",
+    "SpaceLevel",
     "StoredFile",
     "bgr",
     "draw",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,13 +61,20 @@ class SnapshotKeeper:
     Args:
         folder: Where the files go, `<event_id>.jpg`; made on the first write.
         settings: Quality and limits.
+        has_space: Whether the disk has space for stills; asked before each is written.
 
     Attributes:
         is_enabled: Whether to keep them; any thread may change it.
     """
 
-    def __init__(self, folder: Path, settings: SnapshotSettings) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: SnapshotSettings,
+        has_space: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._folder = folder
+        self._has_space = has_space
         self._settings = settings
         self.is_enabled = settings.enabled
         self._held: dict[str, _Held] = {}
@@ -118,6 +125,9 @@ class SnapshotKeeper:
         if change.change is ChangeType.ENDED:
             self._held.pop(event_id, None)
         if held is None or held.is_written or change.change is ChangeType.UPDATED:
+            return None
+        if not self._has_space():
+            self._failed += 1
             return None
         path = self._folder / f"{event_id}.jpg"
         try:

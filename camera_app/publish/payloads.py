@@ -120,6 +120,10 @@ class DeviceStatus:
         store: State of the event store: `open`, `full`, `corrupt`.
         shed_changes: Event changes given up because the disk took nothing.
         untold_changes: Event changes that went by age or number before they were told.
+        refused_changes: Event changes that the broker never takes; a gap was told in their place.
+        disk: What a filling disk has stopped: `ample` (nothing), `no_media` (films), `no_snapshots`
+            (stills too), `full` (events wait in memory).
+        disk_free_bytes: Free space on it.
         reconnects: Connections to the broker that were lost since the start.
         temperature_c: Of the processor; None: not known.
         under_voltage: The supply does not give enough.
@@ -140,6 +144,9 @@ class DeviceStatus:
     store: str = "open"
     shed_changes: int = 0
     untold_changes: int = 0
+    refused_changes: int = 0
+    disk: str = "ample"
+    disk_free_bytes: int = 0
     reconnects: int = 0
     temperature_c: float | None = None
     under_voltage: bool = False
