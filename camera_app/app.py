@@ -34,7 +34,16 @@ from camera_app.inference.edgetpu import Performance, Stick
 from camera_app.media import SnapshotKeeper, SpaceGuard
 from camera_app.models import ModelPack, ModelSet, find_ladder, find_models
 from camera_app.pipeline import Asking, CameraWatch, CameraWorker
-from camera_app.publish import Hub, Publisher, StateBoard, Topics, count_message
+from camera_app.publish import (
+    FreshEvents,
+    FrigateMirror,
+    Hub,
+    MirroringBoard,
+    Publisher,
+    StateBoard,
+    Topics,
+    count_message,
+)
 from camera_app.publish.discovery import (
     AnnouncedCamera,
     AnnouncedDevice,
@@ -147,12 +156,16 @@ class App:
             self._inputs[name] = self._started_input(name, settings, stack)
         database = config.data.folder / DATABASE_NAME
         self._store = EventStore(database, self._clock, config.retention)
-        board = StateBoard()
+        mirror = self._frigate_mirror()
+        board = StateBoard() if mirror is None else MirroringBoard(mirror)
         if config.mqtt.enabled:
             # Made before the store starts: it listens to commits.
             self._publisher = Publisher(
                 config.mqtt, config.device_id, self._store, board, self._clock
             )
+            if mirror is not None:
+                say, max_age_s = self._publisher.say, config.mqtt.now_max_age_s
+                self._store.add_listener(FreshEvents(mirror, say, self._clock, max_age_s))
         steering = self._steering(wanted, kept, board)
         hub = self._hub(wanted, models, steering, board)  # before the publisher: it listens
         _begin(self._store, stack)
@@ -160,6 +173,8 @@ class App:
         if self._publisher is not None:
             _begin(self._publisher, stack)
             stack.callback(self._tell_the_rest, self._publisher, self._store)
+            if isinstance(board, MirroringBoard):
+                stack.callback(board.say_farewell)
         self._executor = self._made_executor(wanted, models.values())
         _begin(self._executor, stack)
         for name, settings in wanted.items():
@@ -172,6 +187,13 @@ class App:
             _begin(self._live_view(wanted, self._publisher), stack)
         if hub is not None:
             _begin(hub, stack)
+
+    def _frigate_mirror(self) -> FrigateMirror | None:
+        mqtt, cameras = self._config.mqtt, self._config.camera
+        if mqtt.compat != "frigate":
+            return None
+        has_snapshots = {name: camera.snapshots.enabled for name, camera in cameras.items()}
+        return FrigateMirror(self._topics, mqtt.compat_prefix, has_snapshots)
 
     def _made_executor(
         self, cameras: Mapping[str, CameraSettings], models: Iterable[ModelSet]

@@ -126,6 +126,11 @@ class MqttSettings(Section):
     """Send what each camera sees as a JPEG this often, in seconds, not oftener than once a second;
     0: never."""
 
+    compat: Literal["none", "frigate"] = "none"
+    """`frigate`: beside our own topics tell some of Frigate's, for automations made for it."""
+    compat_prefix: Annotated[str, Field(pattern=r"^[^#+\s/]+(/[^#+\s/]+)*$")] = "frigate"
+    """First part of those topics."""
+
     @property
     def uses_tls(self) -> bool:
         return self.tls or self.ca_file is not None or self.client_certificate_file is not None
@@ -421,6 +426,20 @@ class Config(Section):
         if taken:
             raise ValueError(f"{taken[0]!r} is a topic of the device itself; choose another name")
         return cameras
+
+    @model_validator(mode="after")
+    def _frigate_can_tell_places_apart(self) -> Config:
+        """Frigate has one level for the names of cameras and of zones."""
+        if self.mqtt.compat == "frigate":
+            zones = [zone.name for camera in self.camera.values() for zone in camera.zones]
+            places = [*self.camera, *zones]
+            twice = sorted({name for name in places if places.count(name) > 1})
+            if twice:
+                raise ValueError(
+                    f'with mqtt.compat = "frigate" no two zones or cameras may have one name: '
+                    f"{twice[0]!r} has several"
+                )
+        return self
 
 
 def signed_area(polygon: tuple[Vertex, ...]) -> float:

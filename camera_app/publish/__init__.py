@@ -2,8 +2,10 @@
 
 from camera_app.publish.board import Notice, StateBoard
 from camera_app.publish.client import Publisher, PublisherStats
+from camera_app.publish.frigate import FrigateMirror
 from camera_app.publish.hub import Hub
 from camera_app.publish.incoming import Incoming
+from camera_app.publish.mirroring import FreshEvents, MirroringBoard
 from camera_app.publish.payloads import (
     CameraStatus,
     DeviceStatus,
@@ -22,8 +24,11 @@ __all__ = [
     "CameraStatus",
     "DeviceStatus",
     "FallbackStatus",
+    "FreshEvents",
+    "FrigateMirror",
     "Hub",
     "Incoming",
+    "MirroringBoard",
     "NetworkDevice",
     "Notice",
     "Publisher",

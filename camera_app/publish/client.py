@@ -559,6 +559,7 @@ class Publisher(Worker):
     def _say_goodbye(self, link: Link) -> None:
         """Take the last acknowledgements, say that we are offline, and hang up."""
         deadline = Deadline(GOODBYE_LIMIT_S)
+        self._send_notices(link)  # other parts said their last on the board
         goodbye = link.send(self._will)
         self._notices[goodbye] = self._will
         while (self._notices or self._rows) and link.end is None and not deadline.is_over:

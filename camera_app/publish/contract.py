@@ -8,12 +8,13 @@ means is said once, in the docstring of the class that describes the message.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from camera_app.events.record import SCHEMA as EVENT_SCHEMA
+from camera_app.publish.frigate import FrigateEvent
 from camera_app.publish.payloads import (
     FALLBACK_SCHEMA,
     STATUS_SCHEMA,
@@ -260,6 +261,20 @@ _PRESS = Word(("PRESS",))
 _SHARE = Number(most=1, is_whole=False)
 SETTINGS = ("detection", "privacy", "snapshots", "threshold")
 
+_FRIGATE_STATS = AnyJson("A part of Frigate's own statistics, see its documentation.")
+
+
+def _beside(payload: Payload, address: str, what: str) -> Channel:
+    """Return a topic of Frigate's that its broker keeps."""
+    summary = f"In the mode `frigate`: {what}."
+    return Channel((payload,), address=f"{{compat_prefix}}/{address}", summary=summary)
+
+
+def _passing(payload: Payload, address: str, what: str, qos: int = 0) -> Channel:
+    """Return one that it does not keep."""
+    return replace(_beside(payload, address, what), is_retained=False, qos=qos)
+
+
 # By the name of the member of `Topics`, or any other name where `address` is given.
 CHANNELS: Mapping[str, Channel] = {
     "availability": Channel((_AVAILABILITY,)),
@@ -287,5 +302,13 @@ CHANNELS: Mapping[str, Channel] = {
         is_retained=False,
         is_received=True,
         levels={"command": ("restart", "self_test")},
+    ),
+    "frigate_available": _beside(_AVAILABILITY, "available", "whether the service runs"),
+    "frigate_status": _beside(_AVAILABILITY, "{camera}/status/detect", "whether a camera sees"),
+    "frigate_snapshot": _beside(_JPEG, "{camera}/{label}/snapshot", "the newest best moment"),
+    "frigate_events": _passing(JsonObject(FrigateEvent), "events", "fresh changes"),
+    "frigate_stats": _passing(_FRIGATE_STATS, "stats", "how the device does"),
+    "frigate_count": _passing(
+        Number(), "{place}/{label}", "how many a camera or zone holds; the label `all`: of all", 1
     ),
 }

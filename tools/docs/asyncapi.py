@@ -39,6 +39,8 @@ _LEVELS = {
     "camera": "Name of a camera in the configuration.",
     "zone": "Name of a zone of that camera.",
     "label": "Class of object; what MQTT keeps for itself and white space are `_`.",
+    "compat_prefix": "`compat_prefix` of `[mqtt]`, `frigate` unless set otherwise.",
+    "place": "Name of a camera or of a zone.",
     "command": "What is asked for.",
     "setting": "Name of a setting.",
     "subscriber": "Whoever asked; a name of its own choice.",
