@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,9 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from camera_app.models import TRUSTED_VARIABLE, PrivateKey, catalogue_folder, find_pack
-from camera_app.models import sign_pack as sign
-from tools.edgetpu_sim.compiler import compile_file
+from camera_app.models import TRUSTED_VARIABLE, PrivateKey, find_pack
+from tools.edgetpu_sim.packs import make_twin_pack
 from tools.edgetpu_sim.sticks import SimulatedStick, SimulatedSticks
 
 CAMERA = "front"
@@ -103,16 +101,8 @@ def make_pack(folder: Path, like: str = PACK) -> tuple[Path, str]:
     Returns:
         Its folder, and the public key that signed it.
     """
-    target = folder / f"{like}_with_twin"
-    shutil.copytree(catalogue_folder() / like, target)
-    weights = find_pack(like).weights.file
-    compiled = f"{Path(weights).stem}_edgetpu.tflite"
-    compile_file(target / weights, target / compiled)
-    manifest = target / "manifest.toml"
-    table = f'[edgetpu]\nfile = "{compiled}"\nsha256 = "{"0" * 64}"\nsize_bytes = 1\n\n'
-    manifest.write_text(manifest.read_text().replace("[input]\n", f"{table}[input]\n", 1))
-    key = PrivateKey(os.urandom(32))
-    sign(target, key)
+    target, key = folder / f"{like}_with_twin", PrivateKey(os.urandom(32))
+    make_twin_pack(find_pack(like), target, key)
     return target, key.public
 
 
