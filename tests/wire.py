@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "asyncapi.json"
+PREFIXES = {"{compat_prefix}": "frigate", "{discovery_prefix}": "homeassistant"}  # in every test
 ANY_LEVEL = "[^/]+"
 REMEDY = "describe it in camera_app/publish/contract.py, then `make docs`"
 
@@ -89,8 +90,8 @@ def _level(level: str, channel: Mapping[str, Any]) -> str:
     """Return the pattern of one level of an address."""
     if not level.startswith("{"):
         return re.escape(level)
-    if level == "{compat_prefix}":
-        return "frigate"  # no test sets another
+    if level in PREFIXES:
+        return PREFIXES[level]
     words = channel["parameters"][level.strip("{}")].get("enum")
     return ANY_LEVEL if words is None else f"({'|'.join(map(re.escape, words))})"
 

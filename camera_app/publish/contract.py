@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from camera_app.events.record import SCHEMA as EVENT_SCHEMA
+from camera_app.publish.commands import RESULT_SCHEMA, Result
 from camera_app.publish.frigate import FrigateEvent
 from camera_app.publish.payloads import (
     FALLBACK_SCHEMA,
@@ -161,6 +162,21 @@ class PageMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class SelfTestMessage:
+    """What the last self-test found.
+
+    Attributes:
+        passed: Nothing is wrong.
+        findings: What is, a sentence each.
+        at: When, UTC.
+    """
+
+    passed: bool
+    findings: tuple[str, ...]
+    at: Stamp
+
+
+@dataclass(frozen=True, slots=True)
 class JsonObject:
     """A JSON object with the fields of a class, and `schema` beside them.
 
@@ -259,8 +275,10 @@ _JPEG = Bytes("image/jpeg", b"\xff\xd8\xff")
 _SWITCH = Word(("ON", "OFF"))
 _PRESS = Word(("PRESS",))
 _SHARE = Number(most=1, is_whole=False)
+SELF_TEST_SCHEMA = 1  # `control/self_test.py` makes it, a room above
 SETTINGS = ("detection", "privacy", "snapshots", "threshold")
 
+_DISCOVERY = AnyJson("The discovery of Home Assistant's MQTT integration, see its documentation.")
 _FRIGATE_STATS = AnyJson("A part of Frigate's own statistics, see its documentation.")
 
 
@@ -302,6 +320,18 @@ CHANNELS: Mapping[str, Channel] = {
         is_retained=False,
         is_received=True,
         levels={"command": ("restart", "self_test")},
+    ),
+    "result": Channel((JsonObject(Result, RESULT_SCHEMA),), is_retained=False),
+    "self_test": Channel((JsonObject(SelfTestMessage, SELF_TEST_SCHEMA),)),
+    "discovery": Channel(
+        (_DISCOVERY,),
+        address="{discovery_prefix}/device/{device_id}/config",
+        summary="The whole device, for Home Assistant, in the style `device`.",
+    ),
+    "discovery_of_entity": Channel(
+        (_DISCOVERY,),
+        address="{discovery_prefix}/{component}/{entity}/config",
+        summary="One entity, for Home Assistant, in the style `entity`.",
     ),
     "frigate_available": _beside(_AVAILABILITY, "available", "whether the service runs"),
     "frigate_status": _beside(_AVAILABILITY, "{camera}/status/detect", "whether a camera sees"),

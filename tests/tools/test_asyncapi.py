@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from camera_app.control.self_test import SelfTest, self_test_message
 from camera_app.events import canonical_json, change_record
 from camera_app.publish import Topics, contract, ledger_message
+from camera_app.publish.commands import Result, result_message
 from camera_app.publish.contract import Channel, JsonObject, Word
 from camera_app.store import CommittedChange
 from camera_app.store.gaps import Gap, gap_record
@@ -168,3 +170,14 @@ def test_a_gap_in_place_of_changes_fits() -> None:
     told = ledger_message(row, device_id="cam1", is_delayed=True)
     assert wire.problems(EVENT, told, is_retained=False, qos=1) == []
     assert problems(EVENT, told.replace(b'"age"', b'"whim"'))
+
+
+def test_what_becomes_of_commands_fits() -> None:
+    at = "2026-01-31T07:05:00.250Z"
+    done = result_message(Result("front", "detection", True, "OFF", "", at))
+    assert wire.problems("camera_app/cam1/result", done, is_retained=False, qos=1) == []
+    found = self_test_message(SelfTest(False, ("camera front brings no pictures: lost",), at))
+    assert wire.problems("camera_app/cam1/self_test", found, is_retained=True, qos=1) == []
+    assert problems("camera_app/cam1/front/detection", b"ON") == []
+    assert problems("camera_app/cam1/front/threshold", b"0.55") == []
+    assert problems("camera_app/cam1/front/threshold", b"1.5")

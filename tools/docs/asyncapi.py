@@ -39,6 +39,8 @@ _LEVELS = {
     "camera": "Name of a camera in the configuration.",
     "zone": "Name of a zone of that camera.",
     "label": "Class of object; what MQTT keeps for itself and white space are `_`.",
+    "component": "Kind of entity, such as `sensor`.",
+    "entity": "Unique id of the entity.",
     "compat_prefix": "`compat_prefix` of `[mqtt]`, `frigate` unless set otherwise.",
     "place": "Name of a camera or of a zone.",
     "command": "What is asked for.",
