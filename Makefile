@@ -11,6 +11,8 @@ MODEL ?= person_large
 DATA ?=
 PEOPLE ?= $(wildcard ../shared/images/coco_val128)
 FACES ?= $(wildcard ../shared/images/faces_lfw10)
+# A film in which a person comes and goes, for `make ha`.
+PERSON_CLIP ?= $(firstword $(wildcard ../shared/clips/signers/book.mkv) $(CLIP))
 # Further words for pytest, such as ARGS="-k tracker".
 ARGS ?=
 
@@ -23,7 +25,7 @@ BIN := .venv/bin
 WORKSHOP := .venv-workshop/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test torture check docs bench workshop workshop-test converters models lock clean
+.PHONY: help setup demo test torture check ha docs bench workshop workshop-test converters models lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -48,6 +50,10 @@ check: ## format, lint, types, and which room may import which
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+ha: ## try the camera with the real Home Assistant, two versions of it, half an hour
+	@tools/setup.sh dev
+	@$(BIN)/python -m tools.home_assistant --clip '$(PERSON_CLIP)'
 
 docs: ## write the generated reference pages
 	@tools/setup.sh run

@@ -1,0 +1,1 @@
+"""The camera tried with the real Home Assistant: `make ha`."""

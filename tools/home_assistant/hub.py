@@ -1,0 +1,174 @@
+"""A Home Assistant of one version: its folder, its process, and its HTTP interface."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tools.home_assistant.processes import Program, free_port, wait_for
+
+START_LIMIT_S = 300.0  # its first start on a busy machine
+_CLIENT = "http://127.0.0.1/"
+# Lines of its log that speak of what we sent.
+_OURS = ("homeassistant.components.mqtt", "homeassistant.helpers.template", "trial")
+_SETTINGS = """homeassistant:
+  name: Trial
+http:
+  server_host: 127.0.0.1
+  server_port: {port}
+api:
+config:
+onboarding:
+counter:
+  triggered:
+automation: !include automations.yaml
+logger:
+  default: warning
+  logs:
+    homeassistant.components.mqtt: info
+"""
+
+
+class Hub(Program):
+    """Home Assistant, from its own environment.
+
+    Attributes:
+        version: Of Home Assistant.
+    """
+
+    def __init__(self, environment: Path, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        self.folder = folder
+        self.port = free_port()
+        self.version = ""
+        self._token = ""
+        self._excused: list[str] = []
+        self._earlier: list[str] = []  # complaints of earlier runs: a start begins the log anew
+        (folder / "configuration.yaml").write_text(_SETTINGS.format(port=self.port))
+        (folder / "automations.yaml").write_text("[]\n")
+        command = [
+            str(environment / "bin" / "python"),
+            "-m",
+            "homeassistant",
+            "--config",
+            str(folder),
+            "--skip-pip",
+        ]
+        super().__init__(command, folder / "output.log")
+
+    # Its life
+
+    def start(self) -> None:
+        self._earlier = self.complaints()
+        (self.folder / "home-assistant.log").unlink(missing_ok=True)
+        super().start()
+
+    def wait_running(self) -> float:
+        """Wait until it has started; return how long that took."""
+        return wait_for("Home Assistant", self._is_running, START_LIMIT_S)
+
+    def set_up(self, broker_port: int) -> None:
+        """Make an owner, and tell it where the broker is; once, after the first start."""
+        wait_for("Home Assistant's onboarding", self._make_owner, START_LIMIT_S)
+        self.wait_running()
+        self.version = self.ask("GET", "/api/config")["version"]
+        flow = self.ask("POST", "/api/config/config_entries/flow", {"handler": "mqtt"})
+        place = f"/api/config/config_entries/flow/{flow['flow_id']}"
+        made = self.ask("POST", place, {"broker": "127.0.0.1", "port": broker_port})
+        assert made["type"] == "create_entry", made
+
+    def _make_owner(self) -> bool:
+        owner = {
+            "client_id": _CLIENT,
+            "name": "Trial",
+            "username": "trial",
+            "password": "trial",
+            "language": "en",
+        }
+        try:
+            made = self.ask("POST", "/api/onboarding/users", owner)
+        except (OSError, ValueError):
+            return False
+        words = {
+            "client_id": _CLIENT,
+            "grant_type": "authorization_code",
+            "code": made["auth_code"],
+        }
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/auth/token", urllib.parse.urlencode(words).encode()
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            self._token = json.loads(answer.read())["access_token"]
+        return True
+
+    def _is_running(self) -> bool:
+        try:
+            return bool(self.ask("GET", "/api/config")["state"] == "RUNNING")
+        except (OSError, ValueError):
+            return False
+
+    # What it knows
+
+    def states(self) -> dict[str, dict[str, Any]]:
+        """Return its entities by id."""
+        return {one["entity_id"]: one for one in self.ask("GET", "/api/states")}
+
+    def state(self, entity: str) -> str:
+        """Return an entity's state; empty where there is no such entity or no answer."""
+        try:
+            return str(self.ask("GET", f"/api/states/{entity}")["state"])
+        except (OSError, ValueError):
+            return ""
+
+    def call(self, service: str, entity: str, **data: Any) -> None:
+        """Do what a press or a toggle in its pages does."""
+        place = f"/api/services/{service.replace('.', '/')}"
+        about = {"entity_id": entity} if entity else {}
+        self.ask("POST", place, {**about, **data})
+
+    def render(self, template: str) -> str:
+        """Return what it makes of a template."""
+        body = json.dumps({"template": template}).encode()
+        return self._fetch("POST", "/api/template", body).decode()
+
+    def picture(self, entity: str) -> bytes:
+        """Return the picture of a camera or image."""
+        return self._fetch("GET", f"/api/{entity.partition('.')[0]}_proxy/{entity}", None)
+
+    def complaints(self) -> list[str]:
+        """Return warnings and errors in its log that speak of MQTT or of us."""
+        log = self.folder / "home-assistant.log"
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        found = [
+            line
+            for line in lines
+            if (" WARNING " in line or " ERROR " in line) and any(one in line for one in _OURS)
+        ]
+        every = [*self._earlier, *found]
+        return [line for line in every if not any(one in line for one in self._excused)]
+
+    def forget_complaints(self, about: str) -> None:
+        """Leave out of the complaints, from now on, those that hold a text."""
+        self._excused.append(about)
+
+    # HTTP
+
+    def ask(self, method: str, place: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Return the answer to a request, as JSON."""
+        data = None if body is None else json.dumps(body).encode()
+        return json.loads(self._fetch(method, place, data))
+
+    def _fetch(self, method: str, place: str, data: bytes | None) -> bytes:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{place}", data)
+        request.method = method
+        request.add_header("Content-Type", "application/json")
+        if self._token:
+            request.add_header("Authorization", f"Bearer {self._token}")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            found: bytes = answer.read()
+            return found
