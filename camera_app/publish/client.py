@@ -11,11 +11,10 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Literal
 
 from camera_app.capture.backoff import BackOff
-from camera_app.clock import Clock, nanoseconds, seconds
+from camera_app.clock import NS_PER_S, Clock, nanoseconds, seconds
 from camera_app.config import MqttSettings
 from camera_app.errors import BrokerRefused, BrokerUnreachable, PublishError, StoreError
 from camera_app.publish.answers import UNSUPPORTED_VERSION, is_success, refusal
@@ -51,8 +50,8 @@ TICK_S = 0.5
 # A broker may answer pings and yet acknowledge nothing; then another connection is tried.
 ACKNOWLEDGE_LIMIT_S = 30.0
 GOODBYE_LIMIT_S = 1.5
-# Pages are long; with more of them before it, what is fresh would wait for the network.
-PAGES_ON_THE_WAY = 2
+# Pages are long; with more of them before it, what is fresh would wait for a slow network.
+PAGES_ON_THE_WAY = 1
 PACKET_TOO_LARGE = 0x95
 # Answers that wait to be told; the connection that their question came on ends with them.
 SAID_LIMIT = 256
@@ -124,6 +123,7 @@ class Publisher(Worker):
         self._back_off = back_off or BackOff(random=random.random)
         self._acknowledge_limit_ns = nanoseconds(acknowledge_limit_s)
         self._now_max_age_ns = nanoseconds(settings.now_max_age_s)
+        self._expiry_ns = nanoseconds(store.max_age_s)
         self._topics = Topics(settings.base_topic, device_id)
         self._warning = unencrypted_password_warning(settings)
         self._protocol = ProtocolChoice(settings.protocol)
@@ -380,7 +380,8 @@ class Publisher(Worker):
             if left_ns >= 0:
                 payload = self._message(change, is_delayed=False)
                 notice = Notice(self._topics.now(change.camera), payload, is_retained=False, qos=0)
-                link.send(notice, self._properties(change, ceil(seconds(left_ns))))
+                expiry_s = -(-left_ns // NS_PER_S)
+                link.send(notice, EventProperties(change.seq, change.event_id, expiry_s))
 
     def _send_page(self, link: Link) -> None:
         """Answer one page of what somebody missed, in turn with the backlog."""
@@ -413,34 +414,37 @@ class Publisher(Worker):
         return room > burst
 
     def _send_change(self, link: Link, change: CommittedChange) -> None:
-        notice = self._ledger_notice(change)
-        if not link.takes(notice) and self._takes_a_later_one(link, change.camera):
+        age_ns = self._clock.wall_ns() - change.at_wall_ns
+        notice = self._ledger_notice(change, age_ns)
+        is_too_large = not link.takes(notice)
+        if is_too_large and self._takes_a_later_one(link, change.camera):
             self._give_up(change, PACKET_TOO_LARGE)
-            notice = self._ledger_notice(change)
+            notice = self._ledger_notice(change, age_ns)
+            is_too_large = not link.takes(notice)
         if not len(self._window):
             self._progress_ns = self._clock.monotonic_ns()
         self._window.offer(change.row)
-        if not link.takes(notice):
+        if is_too_large:
             self._refuse(change, PACKET_TOO_LARGE)
             return
-        age_s = seconds(self._clock.wall_ns() - change.at_wall_ns)
-        properties = self._properties(change, round(self._store.max_age_s - age_s))
+        expiry_s = (self._expiry_ns - age_ns) // NS_PER_S
+        properties = EventProperties(change.seq, change.event_id, expiry_s)
         self._rows[link.send(notice, properties)] = change
         self._sent += 1
 
-    def _ledger_notice(self, change: CommittedChange) -> Notice:
-        """Return what is told of a row: the change, or the gap in its place."""
-        told = self._instead.get(change.row, change)
-        payload = self._message(told, is_delayed=self._is_old(change))
+    def _ledger_notice(self, change: CommittedChange, age_ns: int) -> Notice:
+        """Return what is told of a row: the change, or the gap in its place.
+
+        It is late if it is old; or from the future, where the clock was put back.
+        """
+        told = self._instead.get(change.row, change) if self._instead else change
+        payload = self._message(told, is_delayed=abs(age_ns) > self._now_max_age_ns)
         return Notice(self._event_topic(change.camera), payload, is_retained=False)
 
     def _takes_a_later_one(self, link: Link, camera: str) -> bool:
         """Say whether the broker's limit is for some; where it is for all, the owner mends it."""
         later = (change for change in self._read if change.camera == camera)
-        return any(link.takes(self._ledger_notice(change)) for change in later)
-
-    def _properties(self, change: CommittedChange, expiry_s: int) -> EventProperties:
-        return EventProperties(change.seq, change.event_id, expiry_s)
+        return any(link.takes(self._ledger_notice(change, 0)) for change in later)
 
     def _event_topic(self, camera: str) -> str:
         topic = self._event_topics.get(camera)
@@ -450,10 +454,6 @@ class Publisher(Worker):
 
     def _message(self, change: CommittedChange, *, is_delayed: bool) -> bytes:
         return ledger_message(change, device_id=self._device_id, is_delayed=is_delayed)
-
-    def _is_old(self, change: CommittedChange) -> bool:
-        """Say whether a change is told late; one from the future met a clock that was put back."""
-        return abs(self._clock.wall_ns() - change.at_wall_ns) > self._now_max_age_ns
 
     def _next(self) -> CommittedChange | None:
         if not self._read and self._has_more and self._store.settling() < SETTLING_LIMIT:
@@ -482,7 +482,8 @@ class Publisher(Worker):
                 self._take_for_notice(answer)
             elif is_success(answer.code):
                 self._acknowledged += 1
-                self._note_taken(change)
+                if self._refusals.take(change.row, change.camera) and self._link is not None:
+                    self._window.widen(self._limit(self._link))
                 settled += self._window.settle(change.row)
             else:
                 self._refuse(change, answer.code)
@@ -490,12 +491,6 @@ class Publisher(Worker):
             self._store.settle(settled)
             for row in self._instead.keys() & settled:
                 del self._instead[row]
-
-    def _note_taken(self, change: CommittedChange) -> None:
-        was_alone = self._refusals.suspect is not None
-        self._refusals.take(change.row, self._event_topic(change.camera))
-        if was_alone and self._link is not None:
-            self._window.widen(self._limit(self._link))
 
     def _take_for_notice(self, answer: Answer) -> None:
         notice = self._notices.pop(answer.message_id, None)
@@ -511,9 +506,8 @@ class Publisher(Worker):
         self._refused += 1
         self._window.refuse(change.row)
         self._refused_rows[change.row] = change
-        topic = self._event_topic(change.camera)
-        self._refusals.refuse(change.row, topic, code)
-        self._note_refusal(code, topic)
+        self._refusals.refuse(change.row, change.camera, code)
+        self._note_refusal(code, self._event_topic(change.camera))
         if self._resume_ns is None:
             pause_s = self._back_off.after(0.0)
             self._resume_ns = self._clock.monotonic_ns() + nanoseconds(pause_s)

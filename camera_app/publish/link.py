@@ -216,9 +216,10 @@ class Link:
 
     def takes(self, notice: Notice) -> bool:
         """Say whether the broker takes a message of this size; it said so when it greeted."""
-        size = len(notice.payload) + len(notice.topic.encode()) + PACKET_OVERHEAD_BYTES
         limit = self.maximum_packet_bytes
-        return limit is None or size <= limit
+        if limit is None:
+            return True
+        return len(notice.payload) + len(notice.topic.encode()) + PACKET_OVERHEAD_BYTES <= limit
 
     @property
     def maximum_packet_bytes(self) -> int | None:

@@ -52,12 +52,19 @@ class Refusals:
         hung_up = self._hung_up
         return hung_up.row if hung_up and hung_up.ends >= SUSPECT_AFTER else None
 
-    def take(self, row: int, topic: str) -> None:
-        """Note that the broker took a row."""
+    def take(self, row: int, topic: str) -> bool:
+        """Note that the broker took a row; return whether it had been under suspicion.
+
+        A stream's name may stand for its topic: there is one for each.
+        """
         self._taken.add(topic)
-        self._rounds.pop(row, None)
-        if self._hung_up and self._hung_up.row == row:
-            self._hung_up = None
+        if self._rounds:
+            self._rounds.pop(row, None)
+        hung_up = self._hung_up
+        if hung_up is None or hung_up.row != row:
+            return False
+        self._hung_up = None
+        return hung_up.ends >= SUSPECT_AFTER
 
     def refuse(self, row: int, topic: str, code: int) -> None:
         """Note that the broker answered that it does not take a row."""

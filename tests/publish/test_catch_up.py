@@ -13,7 +13,7 @@ from paho.mqtt.client import MQTTv311
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from camera_app.publish.catch_up import PAGE_ROWS, WAITING_LIMIT, CatchUp
+from camera_app.publish.catch_up import PAGE_BYTES, PAGE_ROWS, WAITING_LIMIT, CatchUp
 from camera_app.publish.incoming import Incoming
 from camera_app.publish.topics import Topics
 from tests.publish.conftest import Camera, Received, Subscriber, make_change
@@ -59,8 +59,11 @@ def test_what_was_missed_comes_in_pages_in_order_and_as_it_was_told(
     ask(reader, {"camera": "front", "after_seq": 20})
 
     got = pages(reader)
-    assert [page.json["after_seq"] for page in got] == [20, 120, 220, 320]
-    assert [page.json["is_last"] for page in got] == [False, False, False, True]
+    ends = [page.json["through_seq"] for page in got]
+    assert [page.json["after_seq"] for page in got] == [20, *ends[:-1]]
+    assert [page.json["is_last"] for page in got] == [False] * (len(got) - 1) + [True]
+    assert len(got) > 3
+    assert max(len(page.payload) for page in got) <= PAGE_BYTES
     told = [change for page in got for change in page.json["changes"]]
     assert [change["seq"] for change in told] == list(range(21, 351))
     by_seq = {message.json["seq"]: message.json for message in reader.on(f"{ROOT}/front/event")}
@@ -207,7 +210,8 @@ def test_two_who_ask_are_answered_in_turn(camera: Cameras) -> None:
     while (page := catch_up.next_page(None)) is not None:
         told.append(page.notice.topic)
 
-    assert told == ["a", "b", "a", "b"]
+    assert told == ["a", "b"] * (len(told) // 2)
+    assert len(told) >= 4
     catch_up.close()
 
 

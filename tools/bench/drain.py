@@ -9,6 +9,9 @@ payload, sends it with MQTT 5 properties, and takes the row out of the database 
 the outbox ends empty on disk is checked.
 
 Rounds are interleaved; the ratio is of the medians, beside it the median of the rounds' own.
+
+Beside the rates: while a backlog drains, something happens every few hundredths of a second, and a
+subscriber to `now` says how long after it was handed to the store it hears of it.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ from camera_app.store import EventStore, Outbox
 from camera_app.values import BestMoment, Box, ChangeType, Event, EventChange, Size
 
 DEVICE = "bench"
+FRESH_EVERY_S = 0.02
 WINDOWS = (20, 100, 500, 1000)
 VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 
@@ -114,6 +118,59 @@ def ours(folder: Path, port: int, count: int, window: int) -> float:
     finally:
         publisher.stop()
         store.stop()
+
+
+class FreshListener:
+    """Hears the `now` topic, and when."""
+
+    def __init__(self, port: int) -> None:
+        self.heard_s: dict[str, float] = {}  # by event id; written on the client's thread only
+        is_subscribed = threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=VERSIONS["5"])
+        self._client.on_subscribe = lambda *_: is_subscribed.set()
+        self._client.on_message = self._hear
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        self._client.subscribe(Topics("camera_app", DEVICE).now("front"))
+        is_subscribed.wait(10)
+
+    def _hear(self, _client: object, _userdata: object, message: paho.MQTTMessage) -> None:
+        now_s = time.perf_counter()
+        self.heard_s[json.loads(message.payload)["event_id"]] = now_s
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def fresh_delays_s(folder: Path, port: int, count: int, window: int) -> list[float]:
+    """Return how long fresh events take to a subscriber while a backlog drains.
+
+    Raises:
+        SystemExit: One of them was not heard.
+    """
+    listener = FreshListener(port)
+    store = EventStore(folder / "events.db", SystemClock(), RetentionSettings())
+    settings = MqttSettings(host="127.0.0.1", port=port, window=window)
+    publisher = Publisher(settings, DEVICE, store, StateBoard(), SystemClock())
+    store.start()
+    told_s: dict[str, float] = {}
+    try:
+        publisher.start()
+        while store.stats().backlog > count // 20:
+            change = _change(0, time.time_ns())
+            told_s[change.event.event_id] = time.perf_counter()
+            store.commit([change])
+            time.sleep(FRESH_EVERY_S)
+        time.sleep(1.0)
+    finally:
+        publisher.stop()
+        store.stop()
+        listener.close()
+    missed = told_s.keys() - listener.heard_s.keys()
+    if missed or not told_s:
+        raise SystemExit(f"{len(missed)} of {len(told_s)} fresh events were not heard")
+    return [listener.heard_s[name] - at_s for name, at_s in told_s.items()]
 
 
 def bare(port: int, topic: str, messages: list[bytes], way: Way) -> float:
@@ -234,6 +291,7 @@ def _measure(
         our_rates.append(ours(_copy(full, folder), port, count, window))
         for way in ways:
             bare_rates[way].append(bare(port, topic, messages, way))
+    delays_s = fresh_delays_s(_copy(full, folder), port, count, window)
     best = max(ways, key=lambda way: statistics.median(bare_rates[way]))
     ours_median = statistics.median(our_rates)
     paired = [our / rate for our, rate in zip(our_rates, bare_rates[best], strict=True)]
@@ -246,6 +304,9 @@ def _measure(
         "ratio": round(ours_median / statistics.median(bare_rates[best]), 3),
         "ratio_paired": round(statistics.median(paired), 3),
         "memory_grown_kib": grown_kib,
+        "fresh_events": len(delays_s),
+        "fresh_p50_ms": round(statistics.median(delays_s) * 1e3, 1),
+        "fresh_max_ms": round(max(delays_s) * 1e3, 1),
         "bare_survey_per_s": survey,
     }
 
