@@ -166,9 +166,9 @@ def test_an_answer_delays_nothing_that_is_fresh(
     cam.store.commit([make_change(9000, age_s=0)])
 
     assert reader.wait_for(lambda _: bool(reader.on(f"{ROOT}/front/now")))
+    assert reader.wait_for(lambda _: sum(p.json["is_last"] for p in reader.on(ANSWER)) == 5)
     order = [message.topic for message in reader.messages]
     assert ANSWER in order[order.index(f"{ROOT}/front/now") :]
-    assert reader.wait_for(lambda _: sum(p.json["is_last"] for p in reader.on(ANSWER)) == 5)
 
 
 # Without a broker
