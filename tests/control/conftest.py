@@ -11,7 +11,7 @@ import pytest
 from camera_app.app import App
 from camera_app.config import Config, parse_config
 from tests.publish.conftest import Subscriber, wait_until
-from tests.publish.mosquitto import Mosquitto
+from tests.publish.mosquitto import LIMIT_S, Mosquitto
 
 ROOT = "camera_app/cam1"
 
@@ -31,8 +31,11 @@ class Owner(Subscriber):
 
     def command(self, place: str, payload: str, *, retain: bool = False) -> None:
         """Ask for something and wait until the broker has it."""
-        sent = self._client.publish(f"{ROOT}/{place}/set", payload, qos=1, retain=retain)
-        sent.wait_for_publish(15.0)
+        self.tell(f"{ROOT}/{place}/set", payload, retain=retain)
+
+    def tell(self, topic: str, payload: str, *, retain: bool = False) -> None:
+        """Tell something and wait until the broker has it."""
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(LIMIT_S)
 
     def ask(self, place: str, payload: str) -> dict[str, Any]:
         """Ask for something; return the result."""
