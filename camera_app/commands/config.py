@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from camera_app.config import Config, load_config
 from camera_app.config_reference import example_toml
 from camera_app.errors import ConfigError
+from camera_app.publish import unencrypted_password_warning
 
 
 def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,13 +44,21 @@ def run_check(arguments: argparse.Namespace) -> int:
     count = len(config.camera)
     noun = "camera" if count == 1 else "cameras"
     print(f"{arguments.file}: no problems, {count} {noun}: {', '.join(config.camera)}")
+    for warning in _warnings(config):
+        print(f"warning: {warning}", file=sys.stderr)
     return 0
 
 
+def _warnings(config: Config) -> list[str]:
+    """Return what is allowed and yet should be known."""
+    warning = unencrypted_password_warning(config.mqtt) if config.mqtt.enabled else ""
+    return [warning] if warning else []
+
+
 def _check_for_a_program(file: Path) -> int:
-    problems = []
+    problems, warnings = [], list[str]()
     try:
-        load_config(file)
+        warnings = _warnings(load_config(file))
     except ConfigError as error:
         problems = [
             {
@@ -59,7 +69,8 @@ def _check_for_a_program(file: Path) -> int:
             }
             for problem in error.problems
         ]
-    print(json.dumps({"file": str(file), "problems": problems}, indent=2))
+    told = {"file": str(file), "problems": problems, "warnings": warnings}
+    print(json.dumps(told, indent=2))
     return 1 if problems else 0
 
 

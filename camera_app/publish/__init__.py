@@ -17,6 +17,7 @@ from camera_app.publish.payloads import (
     ledger_message,
     status_message,
 )
+from camera_app.publish.security import unencrypted_password_warning
 from camera_app.publish.topics import Topics, level
 from camera_app.publish.window import Window
 
@@ -42,4 +43,5 @@ __all__ = [
     "ledger_message",
     "level",
     "status_message",
+    "unencrypted_password_warning",
 ]

@@ -69,7 +69,8 @@ def test_check_tells_a_program_that_there_is_nothing(
     file.write_text('[camera.front]\nsource = "a.mp4"\n')
 
     assert main(["config", "check", str(file), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"file": str(file), "problems": []}
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"file": str(file), "problems": [], "warnings": []}
 
 
 def test_check_of_a_file_that_is_not_there_fails(
@@ -89,3 +90,24 @@ def test_the_printed_schema_describes_the_file(capsys: pytest.CaptureFixture[str
     schema = json.loads(capsys.readouterr().out)
     assert schema["required"] == ["camera"]
     assert schema["additionalProperties"] is False
+
+
+def test_a_password_that_would_cross_the_network_in_the_clear_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = """
+    [mqtt]
+    host = "hub.lan"
+    username = "porch"
+    [camera.porch]
+    source = "synthetic:"
+    """
+    file = tmp_path / "camera.toml"
+    file.write_text(text)
+    assert main(["config", "check", str(file)]) == 0
+    assert "hub.lan crosses the network unencrypted" in capsys.readouterr().err
+    assert main(["config", "check", str(file), "--json"]) == 0
+    assert "unencrypted" in json.loads(capsys.readouterr().out)["warnings"][0]
+    file.write_text(text.replace("hub.lan", "localhost"))
+    assert main(["config", "check", str(file)]) == 0
+    assert capsys.readouterr().err == ""

@@ -20,7 +20,8 @@ _HEAD = """\
 
 Generated from the code by `make docs`; the same for machines is [asyncapi.json](asyncapi.json), an
 [AsyncAPI 3](https://www.asyncapi.com/docs/reference/specification/v3.0.0) document. The tests hold
-every message that they see against it.
+every message that they see against it. How to keep the connection safe is in the
+[guide](guide/mqtt-security.md).
 
 `{base_topic}` and `{device_id}` are those of the configuration. JSON objects carry `schema`, the
 version of their form; a new field does not change it, so readers should pass over what they do not
