@@ -42,6 +42,7 @@ from camera_app.publish import (
     Publisher,
     StateBoard,
     Topics,
+    availability_message,
     count_message,
 )
 from camera_app.publish.discovery import (
@@ -166,6 +167,8 @@ class App:
             if mirror is not None:
                 say, max_age_s = self._publisher.say, config.mqtt.now_max_age_s
                 self._store.add_listener(FreshEvents(mirror, say, self._clock, max_age_s))
+        for name in wanted:  # what the broker kept of a run that was killed is not so any more
+            board.put(self._topics.camera_availability(name), availability_message(False))
         steering = self._steering(wanted, kept, board)
         hub = self._hub(wanted, models, steering, board)  # before the publisher: it listens
         _begin(self._store, stack)
