@@ -12,6 +12,7 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
+from paho.mqtt import publish
 from paho.mqtt.enums import CallbackAPIVersion
 
 from camera_app.store import EventFilter, EventQueries, EventSummary
@@ -77,6 +78,9 @@ class Service:
             return 0
         process.send_signal(number)
         return process.wait(LIMIT_S)
+
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def events(self) -> list[EventSummary]:
         with EventQueries(self.folder / "data" / "events.db") as queries:
@@ -272,3 +276,47 @@ def test_the_service_uses_packs_of_the_keys_that_its_configuration_trusts(
     assert "a key that is not trusted here" in ends_at_once(service)
     service.config.write_text(f'{text}\n[models]\ntrusted_keys = ["{key}"]\n')
     assert "weights are missing" in ends_at_once(service)
+
+
+def ask(broker: Mosquitto, place: str) -> None:
+    publish.single(f"camera_app/desk/{place}/set", "PRESS", qos=1, port=broker.port)
+
+
+def results(subscriber: Subscriber) -> list[dict[str, object]]:
+    return [json.loads(payload) for topic, payload in subscriber.messages if topic == "result"]
+
+
+def test_a_restart_that_is_asked_for_begins_anew_with_the_file_as_it_is(
+    service: Service, broker: Mosquitto, subscriber: Subscriber
+) -> None:
+    service.configure(broker.port, "synthetic:", "person_small")
+    service.start()
+    service.wait_for("READY")
+    subscriber.wait_for(lambda topic, payload: (topic, payload) == ("availability", b"online"))
+    service.config.write_text(service.config.read_text() + "events.min_score = 0.35\n")
+    ask(broker, "restart")
+    subscriber.wait_for(lambda topic, payload: (topic, payload) == ("porch/threshold", b"0.35"))
+    assert results(subscriber)[0]["accepted"] is True
+    # The same process, so that whoever watches over it need not know.
+    service.wait_for("STOPPING")
+    assert service.is_running()
+    assert service.end(signal.SIGTERM) == 0
+    assert service.output.count("READY") == 2
+
+
+def test_a_restart_with_a_wrong_file_is_refused_and_the_camera_goes_on(
+    service: Service, broker: Mosquitto, subscriber: Subscriber
+) -> None:
+    service.configure(broker.port, "synthetic:", "person_small")
+    service.start()
+    service.wait_for("READY")
+    subscriber.wait_for(lambda topic, payload: (topic, payload) == ("availability", b"online"))
+    service.config.write_text(service.config.read_text() + "fps = 0\nsecret = 'hunter2'\n")
+    ask(broker, "restart")
+    subscriber.wait_for(lambda topic, _: topic == "result")
+    (result,) = results(subscriber)
+    assert result["accepted"] is False
+    assert "camera.porch.fps, camera.porch.secret" in str(result["error"])
+    assert "hunter2" not in str(result)
+    assert service.is_running()
+    assert "STOPPING" not in service.output
