@@ -110,6 +110,7 @@ class EventStore:
             self._handover,
             self._clock,
             self._retention,
+            self._stamper,
             listeners=tuple(self._listeners),
             group_limit=self._group_limit,
         )

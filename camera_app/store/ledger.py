@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from camera_app.store.commit import CommittedChange
 from camera_app.store.gaps import DISK_FULL, Gap, gap_of, gap_row, joined
+from camera_app.store.redating import UNDATED, redated
 from camera_app.store.retention import Doomed, LedgerRow, OldestRows
 from camera_app.store.waiting import WaitingChange
 from camera_app.values import EventChange
@@ -64,6 +65,19 @@ _GAP_AFTER = """
 SELECT row, camera, seq, record,
     NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.row = event_change.row)
 FROM event_change WHERE camera = ? AND seq > ? AND type = 'gap' ORDER BY seq LIMIT 1
+"""
+_UNDATED = """
+SELECT row, at_wall_ns, record FROM event_change
+WHERE row >= ? AND instr(record, ?) ORDER BY row LIMIT ?
+"""
+_REDATE_CHANGE = """
+UPDATE event_change SET at_wall_ns = at_wall_ns + ?1, record = ?2,
+    committed_wall_ns = committed_wall_ns + ?1 WHERE row = ?3
+"""
+_REDATE_EVENT = """
+UPDATE event SET started_wall_ns = started_wall_ns + ?1,
+    last_seen_wall_ns = last_seen_wall_ns + ?1, ended_wall_ns = ended_wall_ns + ?1
+WHERE last_row = ?2
 """
 PUT_REFUSED = "INSERT OR IGNORE INTO refused VALUES (?, ?, ?)"
 
@@ -293,6 +307,39 @@ class Ledger:
             neighbour = gap_of(row, camera, seq, record, is_told=bool(is_told))
             if neighbour.from_seq <= gap.to_seq + 1:
                 yield neighbour
+
+    def redate(
+        self, first_row: int, limit: int, *, boot_id: str, offset_ns: int, uncertainty_s: float
+    ) -> int | None:
+        """Correct stamps of rows that were made before the date was known, as one transaction.
+
+        Args:
+            first_row: Look from this row on.
+            limit: At most so many rows.
+            boot_id: The run of the machine that is going on.
+            offset_ns: What to add to its monotonic time for the wall time.
+            uncertainty_s: How far off that may be.
+
+        Returns:
+            The row to go on from, or None when there are no more.
+        """
+        found = self._connection.execute(_UNDATED, (first_row, UNDATED, limit)).fetchall()
+        with self._transaction():
+            for row, at_wall_ns, record in found:
+                new = redated(
+                    record,
+                    at_wall_ns,
+                    boot_id=boot_id,
+                    offset_ns=offset_ns,
+                    uncertainty_s=uncertainty_s,
+                )
+                if new is not None:
+                    text, delta_ns = new
+                    self._connection.execute(_REDATE_CHANGE, (delta_ns, text, row))
+                    self._connection.execute(_REDATE_EVENT, (delta_ns, row))
+            oldest = self._oldest_unsettled()
+        self.oldest_unsettled_wall_ns = oldest
+        return found[-1][0] + 1 if len(found) == limit else None
 
     def used_bytes(self) -> int:
         """Return how much of the file is in use; what was freed inside it is used again."""

@@ -87,12 +87,16 @@ class Stamp:
 
 
 class Stamper:
-    """Stamps changes; asks the machine once a second at most. From any thread."""
+    """Stamps changes; asks the machine once a second at most. From any thread.
+
+    Attributes:
+        boot_id: The run of the machine.
+    """
 
     def __init__(self, timekeeping: Timekeeping, clock: Clock) -> None:
         self._timekeeping = timekeeping
         self._clock = clock
-        self._boot_id = timekeeping.boot_id()
+        self.boot_id = timekeeping.boot_id()
         # When it was asked, and the answer: replaced as one, so a thread sees either whole.
         self._asked: tuple[int, float | None] | None = None
 
@@ -100,7 +104,7 @@ class Stamper:
         """Return what to say of the time of a change."""
         is_dated = change.wall_ns >= TRUSTED_FROM_NS
         return Stamp(
-            boot_id=self._boot_id,
+            boot_id=self.boot_id,
             monotonic_s=round(seconds(change.at_ns), 3),
             uncertainty_s=self.uncertainty_s() if is_dated else None,
         )

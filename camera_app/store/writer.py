@@ -19,7 +19,9 @@ from camera_app.store.database import store_error
 from camera_app.store.gaps import TOO_LARGE, TOO_MANY
 from camera_app.store.handover import Batch, HandOver, Written
 from camera_app.store.ledger import Entries, Ledger, runs
-from camera_app.store.retention import oldest_kept_wall_ns, rows_to_remove
+from camera_app.store.redating import UNDATED
+from camera_app.store.retention import TRUSTED_FROM_NS, oldest_kept_wall_ns, rows_to_remove
+from camera_app.store.timekeeping import Stamper
 from camera_app.threads import Closed, Worker
 
 _log = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ class Writer(Worker):
         handover: HandOver,
         clock: Clock,
         retention: RetentionSettings,
+        stamper: Stamper,
         *,
         listeners: Sequence[CommitListener],
         group_limit: int,
@@ -53,6 +56,8 @@ class Writer(Worker):
         self._handover = handover
         self._clock = clock
         self._retention = retention
+        self._stamper = stamper
+        self._undated_row: int | None = None  # first of this run with a stamp nobody vouches for
         self._listeners = listeners
         self._group_limit = group_limit
         self._pause_s = self.retry_first_s
@@ -70,6 +75,8 @@ class Writer(Worker):
             self.stopping.wait(self._pause_s)
             self._pause_s = min(self._pause_s * 2, self.retry_max_s)
             return
+        if self._undated_row is not None:
+            self._redate_some(self._undated_row)
         if self._is_retention_due():
             self._remove_what_is_over()
 
@@ -112,6 +119,9 @@ class Writer(Worker):
         entered = self._ledger.write(entries, self._clock.wall_ns(), self._handover.tell_of_room)
         took_ms = seconds(self._clock.monotonic_ns() - began_ns) * 1e3
         self._unmeasured += len(entered.rows)
+        if self._undated_row is None:
+            undated = (row.row for row in entered.rows if UNDATED in row.record)
+            self._undated_row = next(undated, None)
         return Written(
             rows=entered.rows,
             gaps=entered.gaps,
@@ -138,6 +148,25 @@ class Writer(Worker):
             gap_s = seconds(self._clock.monotonic_ns() - self._failing_since_ns)
             self._failing_since_ns = None
             _log.warning("%s: events are written again after %.0f s", self._path, gap_s)
+
+    def _redate_some(self, first_row: int) -> None:
+        """Correct stamps of this run once the machine knows the date."""
+        uncertainty_s, wall_ns = self._stamper.uncertainty_s(), self._clock.wall_ns()
+        if uncertainty_s is None or wall_ns < TRUSTED_FROM_NS:
+            return
+        try:
+            self._undated_row = self._ledger.redate(
+                first_row,
+                RETENTION_BATCH,
+                boot_id=self._stamper.boot_id,
+                offset_ns=wall_ns - self._clock.monotonic_ns(),
+                uncertainty_s=uncertainty_s,
+            )
+        except sqlite3.Error as error:
+            _log.error("stamps cannot be corrected: %s", store_error(error, self._path))
+            return
+        if self._undated_row is None:
+            _log.warning("the date is known now: earlier changes of this run are dated anew")
 
     def _is_retention_due(self) -> bool:
         is_over = self._handover.changes() > self._retention.max_events
