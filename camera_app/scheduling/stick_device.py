@@ -210,12 +210,14 @@ class _Keeper(Worker):
         # Of this thread and of `wake`, which says that both may be too late by now.
         self._checked_ns = 0
         self._not_before_ns = 0
+        self._wakes = 0
 
     def note_answer(self) -> None:
         """Take note that it has answered; from any thread."""
         self._has_answered = True
 
     def wake(self) -> None:
+        self._wakes += 1
         self._not_before_ns = self._checked_ns = 0
         self._something.set()
 
@@ -239,11 +241,13 @@ class _Keeper(Worker):
     def _open(self) -> None:
         if self.stopping.is_set():
             return
+        wakes = self._wakes
         try:
             self._stick.open()
             self._make_ready()
         except StickFailed as failure:
-            if failure.finding.is_for_the_owner:
+            # One that was plugged in anew meanwhile may be well: what was found is out of date.
+            if failure.finding.is_for_the_owner and wakes == self._wakes:
                 wait_ns = nanoseconds(OWNER_RETRY_S)
                 self._not_before_ns = self._clock.monotonic_ns() + wait_ns
             self._watcher.stick_failed(self._stick.place, failure.finding, was_open=False)
