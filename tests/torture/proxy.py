@@ -17,6 +17,7 @@ from typing import Self
 
 CHUNK = 65536
 TICK_S = 0.01
+FINISH_LIMIT_S = 1.0
 
 
 @dataclass
@@ -118,7 +119,7 @@ class FaultProxy:
             relay = _Relay(self, camera, broker)
             with self._lock:
                 self._relays.add(relay)
-            relay.thread.start()
+                relay.thread.start()  # within: who takes it from there may join it
 
     def forget(self, relay: _Relay) -> None:
         with self._lock:
@@ -158,8 +159,9 @@ class _Relay:
         except OSError:
             pass  # one side is gone: so is the other
         finally:
-            for way in self._ways:
-                _reset(way.source)
+            camera, broker = (way.source for way in self._ways)
+            _reset(camera)
+            _finish(broker)
             self._proxy.forget(self)
 
     def _turn(self) -> bool:
@@ -217,6 +219,16 @@ class _Relay:
         way.sink.sendall(data if room is None else data[:room])
         self._proxy.passed += len(data if room is None else data[:room])
         return room is None or len(data) < room
+
+
+def _finish(opened: socket.socket) -> None:
+    """Close so that the other side gets all that was written before; a reset might overtake it."""
+    with contextlib.suppress(OSError):
+        opened.shutdown(socket.SHUT_WR)
+        opened.settimeout(FINISH_LIMIT_S)
+        while opened.recv(CHUNK):
+            pass  # what is left unread would make a reset of it
+    opened.close()
 
 
 def _reset(opened: socket.socket) -> None:

@@ -71,7 +71,7 @@ class Stage:
         """The first connection breaks when about four of its seven messages have arrived."""
         with FaultProxy(self.broker.port) as proxy:
             proxy.faults.cut_after = 4_000
-            proxy.faults.answer_delay_s = 0.3
+            proxy.faults.answer_delay_s = 0.2
             job = Job(str(folder), proxy.port, device, count=30, drains=1.5, broken=broken)
             self.nursery.run(job)
         # What the break left behind is told at last: by then others were told before it.

@@ -24,6 +24,12 @@ from tests.torture.service import Service
 
 Start = Callable[..., Mosquitto]
 
+# Where the hub is there before the broker it waits for its next attempt, and the test with it.
+ORDERS = [
+    pytest.param(order, marks=pytest.mark.torture if order[0] == "hub" else ())
+    for order in itertools.permutations(("broker", "hub", "camera"))
+]
+
 
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Iterator[Start]:
@@ -43,7 +49,7 @@ def own_broker(tmp_path: Path) -> Iterator[Start]:
         broker.stop()
 
 
-@pytest.mark.parametrize("keeps", [False, True])
+@pytest.mark.parametrize("keeps", [False, pytest.param(True, marks=pytest.mark.torture)])
 def test_a_broker_that_is_killed_again_and_again_misses_nothing(
     own_broker: Start, choice: Choice, tmp_path: Path, keeps: bool
 ) -> None:
@@ -113,7 +119,7 @@ def test_a_broker_that_remembers_delivers_what_came_while_the_hub_was_away(
             assert not [one for one in hub.of("cam") if one.topic.endswith("/answer")]
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(("broker", "hub", "camera"))))
+@pytest.mark.parametrize("order", ORDERS, ids="-".join)
 def test_in_whatever_order_they_start_the_hub_has_all_in_the_end(
     own_broker: Start, tmp_path: Path, order: tuple[str, ...]
 ) -> None:

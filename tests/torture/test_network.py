@@ -30,7 +30,7 @@ def test_nothing_is_lost_at_a_cut_after_any_byte(
         service.commit([1])
         service.drain()
         longest = proxy.passed
-        tried = choice.of(range(1, longest + 1), 12)
+        tried = choice.of(range(1, longest + 1), 8)
         for number, cut_after in enumerate(tried, start=2):
             proxy.faults.cut_after = cut_after
             proxy.drop()
@@ -88,7 +88,14 @@ def test_publishes_that_disappear_are_sent_again(
     assert findings(tmp_path, listener, "swallowed") == []
 
 
-@pytest.mark.parametrize(("delay_s", "answer_delay_s"), [(0.05, 0.0), (0.0, 0.1), (0.02, 0.05)])
+@pytest.mark.parametrize(
+    ("delay_s", "answer_delay_s"),
+    [
+        (0.02, 0.05),
+        pytest.param(0.05, 0.0, marks=pytest.mark.torture),
+        pytest.param(0.0, 0.3, marks=pytest.mark.torture),
+    ],
+)
 def test_a_slow_way_and_slow_acknowledgements_only_take_longer(
     proxy: FaultProxy, listener: Listener, tmp_path: Path, delay_s: float, answer_delay_s: float
 ) -> None:
@@ -113,7 +120,15 @@ def test_packets_that_come_twice_do_no_harm(
     assert len(told) > 150
 
 
-@pytest.mark.parametrize("hours", [5, -5, 24 * 365 * 50, -24 * 365 * 50])
+@pytest.mark.parametrize(
+    "hours",
+    [
+        5,
+        -5,
+        pytest.param(24 * 365 * 50, marks=pytest.mark.torture),
+        pytest.param(-24 * 365 * 50, marks=pytest.mark.torture),
+    ],
+)
 def test_a_clock_that_is_set_loses_and_swaps_nothing(
     proxy: FaultProxy, listener: Listener, tmp_path: Path, hours: int
 ) -> None:
