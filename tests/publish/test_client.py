@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import pytest
 
+from camera_app.clock import SystemClock, nanoseconds
 from camera_app.publish.buffered import BufferedSocket
 from camera_app.publish.client import Publisher
 from camera_app.store import EventStore
@@ -97,6 +98,40 @@ def test_only_fresh_changes_appear_on_now(
     assert (fresh.json["seq"], fresh.is_retained) == (2, False)
     assert fresh.properties is not None
     assert 1 <= fresh.properties.MessageExpiryInterval <= 5  # or a broker would tell it as now
+
+
+class PutClock(SystemClock):
+    """A machine whose wall clock somebody puts forward or back."""
+
+    def __init__(self) -> None:
+        self.put_by_s = 0.0
+
+    def wall_ns(self) -> int:
+        return super().wall_ns() + nanoseconds(self.put_by_s)
+
+
+def test_a_wall_clock_that_is_put_makes_nothing_stale_and_nothing_fresh(
+    broker: Brokers, subscribe: Subscribers, camera: Cameras
+) -> None:
+    """Put forward while a change waits for the connection; put back while an old one does."""
+    running = broker()
+    reader, cam = subscribe(running.port), camera(running.port, now_max_age_s=30.0)
+    clock = cam.publisher._clock = PutClock()
+    cam.store.commit([make_change(1, age_s=0)]).wait(LIMIT_S)
+    cam.store.commit([make_change(2, age_s=60)]).wait(LIMIT_S)
+
+    clock.put_by_s = 3600
+    cam.publisher.start()
+    assert reader.wait_for(lambda _: bool(reader.on(f"{ROOT}/front/now")))
+    cam.publisher.stop()
+    cam.store.commit([make_change(3, age_s=60)]).wait(LIMIT_S)
+    clock.put_by_s = -60
+    cam.publisher.start()
+
+    assert reader.wait_for(lambda _: len(reader.on(f"{ROOT}/front/event")) == 3)
+    cam.store.commit([make_change(4, age_s=0)]).wait(LIMIT_S)
+    assert reader.wait_for(lambda _: len(reader.on(f"{ROOT}/front/now")) == 2)
+    assert seqs(reader.on(f"{ROOT}/front/now")) == [1, 4]
 
 
 def test_a_fresh_change_is_told_past_a_backlog(
