@@ -62,6 +62,16 @@ def try_fault(rig: Rig, fault: Fault, per_s: float, *, hold_s: float = HOLD_S) -
     )
 
 
+def wait_busy(rig: Rig, per_s: float) -> None:
+    """Wait until the stick has given its answers for a while: else no fault would show.
+
+    Raises:
+        TimeoutError: It does not.
+    """
+    if _wait_back(rig, time.monotonic() - BACK_OVER_S, per_s) is None:
+        raise TimeoutError(f"the stick does not give {per_s:.0f} answers a second")
+
+
 def try_alone(fault: Fault, folder: Path, per_s: float, *, hold_s: float = HOLD_S) -> Outcome:
     """Try a fault of the start with a camera of its own."""
     with Rig(folder, is_plugged=False) as rig:
