@@ -51,7 +51,7 @@ check: ## format, lint, types, and which room may import which
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-ha: ## try the camera with the real Home Assistant, two versions of it, half an hour
+ha: ## try the camera with the real Home Assistant, two versions of it, minutes once they are installed
 	@tools/setup.sh dev
 	@$(BIN)/python -m tools.home_assistant --clip '$(PERSON_CLIP)'
 
@@ -82,4 +82,4 @@ lock: ## write requirements/ anew from pyproject.toml
 	@tools/lock.sh
 
 clean: ## remove everything that these commands made, runs and data sets aside
-	rm -rf .venv .venv-workshop .venv-onnx .venv-keras $(OUT) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-workshop .venv-onnx .venv-keras .venv-ha $(OUT) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
