@@ -23,8 +23,8 @@ _NO_BROKER = (
     "Failed to connect to MQTT server",
     "Disconnected from MQTT server",
 )
-# What 2025.4 says at the end of its own documented way from one message for all to one for each: the
-# topic has to be emptied, and by then nothing hangs on it any more. Whether it says so is a race.
+# What 2025.4 says at the end of its own documented way from one message for all to one for each:
+# the topic has to be emptied, and by then nothing may hang on it any more. Whether so is a race.
 _HANDED_OVER = "No device components to cleanup"
 _SETTINGS = """homeassistant:
   name: Trial
