@@ -12,7 +12,7 @@ import ssl
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -36,8 +36,6 @@ CONNECT_TIMEOUT_S = 3.0
 
 _PROTOCOLS = {"5": paho.MQTTv5, "3.1.1": paho.MQTTv311}
 _NO_LIMIT = 65535
-_UNSPECIFIED = 0x80
-_PUBACK_CODES = frozenset({0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99})  # MQTT 5, 3.4.2.1
 # Header, lengths, message id and the properties of an event: never more beside topic and payload.
 PACKET_OVERHEAD_BYTES = 128
 
@@ -76,37 +74,46 @@ class _Greeting:
     maximum_packet_bytes: int | None
 
 
+class _Code(NamedTuple):
+    """A reason code as bare as it came."""
+
+    value: int
+
+
 class _BufferedClient(paho.Client):
-    """paho behind a `BufferedSocket`, and patient with odd acknowledgements.
+    """paho behind a `BufferedSocket`, and with an ear of its own for acknowledgements.
 
     paho has no public place for either, so methods of its inside are overridden, which tests
     watch: should the first be called no more, all works, but slowly.
-
-    Attributes:
-        odd_codes: Message id -> code of an acknowledgement that the standard does not know there.
     """
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.odd_codes: dict[int, int] = {}
-
     def _handle_pubackcomp(self, cmd: Any) -> Any:
-        """Read an acknowledgement whose code is not in the standard's list for it.
+        """Read an acknowledgement: its message id and its code, whatever that is.
 
-        mosquitto refuses a message with 0x95, too large, which the standard has for the end of a
-        connection only. paho would end it for that, and send the message again for ever.
+        paho makes several objects of each, which takes longer than all else of a message. And it
+        ends the connection where the standard does not list a code for an acknowledgement:
+        mosquitto refuses a message with 0x95, too large, and would get it again for ever.
         """
         packet: bytearray = self._in_packet["packet"]
-        if len(packet) > 2 and packet[2] not in _PUBACK_CODES:
-            self.odd_codes[int.from_bytes(packet[:2], "big")] = packet[2]
-            self._in_packet["packet"] = packet[:2] + bytes((_UNSPECIFIED,)) + packet[3:]
-        return super()._handle_pubackcomp(cmd)
+        if cmd != "PUBACK" or len(packet) < 2:
+            return super()._handle_pubackcomp(cmd)
+        message_id = int.from_bytes(packet[:2], "big")
+        code = _Code(packet[2]) if len(packet) > 2 else _TAKEN
+        with self._out_message_mutex:
+            if message_id in self._out_messages:
+                # It hands both on to `on_publish`, which is ours, and looks at neither.
+                return self._do_on_publish(message_id, cast(ReasonCode, code), _NO_PROPERTIES)
+        return paho.MQTT_ERR_SUCCESS
 
     def _create_socket(self) -> Any:
         opened: Any = super()._create_socket()
         # Bursts are gathered here; a lone event must not wait for company in the kernel.
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return BufferedSocket(opened)
+
+
+_TAKEN = _Code(0)
+_NO_PROPERTIES = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]
 
 
 class Link:
@@ -364,8 +371,7 @@ class Link:
         code: ReasonCode,
         _properties: Properties,
     ) -> None:
-        told = self._client.odd_codes.pop(message_id, code.value)
-        self._answers.append(Answer(message_id, told))
+        self._answers.append(Answer(message_id, code.value))
 
     def _on_subscribe(
         self,
