@@ -189,10 +189,8 @@ def _differing(rows: Sequence[Row], told: Sequence[Heard]) -> Iterator[Finding]:
     stored = {(row.camera, row.seq): row for row in rows}
     for one in told:
         row = stored.get((one.payload["camera"], one.payload["seq"]))
-        if row is None or row.record["type"] != one.payload["type"]:
-            continue  # gone since, or a gap stands for it in one of them
-        if row.record["type"] == "gap":
-            continue  # it may have grown since
+        if row is None or "gap" in (row.record["type"], one.payload["type"]):
+            continue  # gone since; a gap stands in its place, or has grown since
         if not row.record.items() <= one.payload.items():
             yield Finding("content", f"{one.topic}: {row.seq} was told otherwise than stored")
 
