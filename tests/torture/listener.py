@@ -12,10 +12,12 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from tests import wire
 from tests.torture.checker import Heard
 
 LIMIT_S = 20.0
 ASKED_AT_MOST = 10
+PROBLEMS_LIMIT = 20
 
 
 class Listener:
@@ -44,10 +46,11 @@ class Listener:
             name: Client id.
             is_remembered: The broker keeps what comes while we are away.
         """
-        self._changed = threading.Condition()  # guards the four below
+        self._changed = threading.Condition()  # guards the five below
         self._heard: list[Heard] = []
         self._session = 0
         self._is_subscribed = False
+        self.problems: list[str] = []  # what is not as the reference of the wire tells
         self._pages: list[dict[str, Any]] = []  # of the answer that is waited for
         self._is_remembered = is_remembered
         self._name = name
@@ -154,7 +157,9 @@ class Listener:
 
     def _hear(self, _client: paho.Client, _userdata: Any, got: paho.MQTTMessage) -> None:
         payload = _parsed(got.payload)
+        strange = wire.problems(got.topic, got.payload, is_retained=None, qos=None)
         with self._changed:
+            self.problems += strange[: PROBLEMS_LIMIT - len(self.problems)]
             if "/events/answer/" in got.topic:
                 self._take_page(got.topic, payload)
             else:

@@ -83,6 +83,7 @@ def findings(
     """
     if is_stopped:
         assert listener.wait_for(lambda _: _said_goodbye(listener, device))
+    assert listener.problems == []
     promised = folder / "promised.jsonl"
     promises = read_promises(promised) if promised.exists() else []
     return check(
