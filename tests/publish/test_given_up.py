@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from camera_app.publish import refusals
+from camera_app.publish.refusals import ALONE_WITHOUT_REASON
 from tests.publish.conftest import Camera, Subscriber, make_change, wait_until
 from tests.publish.mosquitto import LIMIT_S, Mosquitto
 from tests.store.conftest import rows
@@ -80,3 +82,25 @@ def test_a_limit_that_nothing_passes_gives_nothing_up(
     assert cam.publisher.wait_drained(LIMIT_S)
     assert cam.publisher.stats().given_up == 0
     assert rows(tmp_path / "events.db", "SELECT * FROM refused") == []
+
+
+def test_a_broker_that_hangs_up_at_one_message_gets_the_rest_in_the_end(
+    broker: Brokers,
+    subscribe: Subscribers,
+    camera: Cameras,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """MQTT 3.1.1 has no word for too large: the connection ends. Ten minutes are none here."""
+    monkeypatch.setattr(refusals, "WITHOUT_REASON_FOR_NS", 0)
+    running = broker(max_packet_size="1500")
+    reader, cam = subscribe(running.port), camera(running.port, protocol="3.1.1")
+    commit_with_one_large(cam)
+    cam.publisher.start()
+
+    assert cam.publisher.wait_drained(2 * LIMIT_S)
+    assert reader.wait_for(lambda _: len({m.json["seq"] for m in reader.on(TOPIC)}) == COUNT)
+    (gap,) = [m.json for m in reader.on(TOPIC) if m.json["type"] == "gap"]
+    assert (gap["seq"], gap["why"]) == (LARGE, "refused")
+    assert rows(tmp_path / "events.db", "SELECT row, code FROM refused") == [(LARGE, 0)]
+    assert cam.publisher.stats().reconnects >= ALONE_WITHOUT_REASON
