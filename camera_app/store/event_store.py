@@ -10,7 +10,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from camera_app.clock import Clock, seconds
@@ -136,7 +136,12 @@ class EventStore:
         return commit
 
     def _record(self, change: EventChange) -> str:
-        return canonical_json({**change_record(change), **asdict(self._stamper.stamp(change))})
+        record = change_record(change)
+        stamp = self._stamper.stamp(change)
+        record["boot_id"] = stamp.boot_id
+        record["monotonic_s"] = stamp.monotonic_s
+        record["uncertainty_s"] = stamp.uncertainty_s
+        return canonical_json(record)
 
     def settle(self, rows: Iterable[int]) -> None:
         """Take rows out of the outbox soon; after a crash before that they are told again."""
