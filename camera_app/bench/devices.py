@@ -17,7 +17,7 @@ from statistics import median
 
 import numpy as np
 
-from camera_app.clock import Clock, SystemClock, nanoseconds
+from camera_app.clock import Clock, SystemClock, nanoseconds, seconds
 from camera_app.errors import DeviceLost
 from camera_app.inference import load_network
 from camera_app.inference.edgetpu import OPEN_LIMIT_S, PLACES, Finding, Stick, find_places
@@ -144,16 +144,18 @@ class _Bench:
         for place in self._places:
             alone[place] = self._stick_alone(place)
         with self._executor() as executor:
-            prepare_ms = self._prepare_ms()
             beyond_ms, cpu_ms = self._parent_cost(executor) if self._places else (None, None)
+            prepare_ms = self._prepare_ms(_mean_stick_s(executor))
             together, shares = self._together(executor)
         parent_ms = None if beyond_ms is None else max(0.0, beyond_ms - prepare_ms)
         return DeviceRound(alone, together, shares, parent_ms, prepare_ms, cpu_ms)
 
-    def _prepare_ms(self) -> float:
+    def _prepare_ms(self, pause_s: float) -> float:
+        """Return how long it takes after a pause, as between two answers: a rested core is slow."""
         network = load_network(self._pack)
         times_ms = []
         for _ in range(SINGLE_LOOKS):
+            time.sleep(pause_s)
             began_ns = time.perf_counter_ns()
             network.prepare(self._picture, Region.whole(SIZE))
             times_ms.append((time.perf_counter_ns() - began_ns) / 1e6)
@@ -320,6 +322,11 @@ class _Stopping:
 
     def close(self) -> None:
         self._executor.stop()
+
+
+def _mean_stick_s(executor: Executor) -> float:
+    answers, spent_ns, _ = executor.stick_work()
+    return seconds(spent_ns) / answers if answers else 0.0
 
 
 def _wait_in_use(executor: Executor, count: int) -> None:
