@@ -239,6 +239,10 @@ class Broker:
         self._process = subprocess.Popen([program, "-c", str(config)], stdout=quiet, stderr=quiet)
         self._await()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def _await(self) -> None:
         for _ in range(500):
             try:
