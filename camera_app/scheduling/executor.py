@@ -577,9 +577,14 @@ class Executor:
                 after = self._succeed(device, number, answer.result())
             else:
                 after = self._fail(device, number, error)
-            if self._waiting or error is not None:  # a failure may change how things stand
+            # A failure may change how things stand; and what a stick is late with may have waited
+            # for the seat that is free now.
+            if self._waiting or error is not None or self._is_any_overdue():
                 after += self._advance()
         _do(after)
+
+    def _is_any_overdue(self) -> bool:
+        return any(stick.is_overdue for stick in self._sticks.values())
 
     def _let_go(self, device: str) -> None:
         if device == CPU:

@@ -34,6 +34,7 @@ from camera_app.scheduling import (
     Reason,
     ShedCause,
     StickPlan,
+    executor,
 )
 from camera_app.scheduling.stick_device import OWNER_RETRY_S
 from camera_app.threads import Closed
@@ -80,6 +81,8 @@ class ScriptedStick:
         self.refused: dict[str, Finding] = {}
         self.opening: Finding | None = None
         self.failure: Finding | None = None
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self.invokes = 0
         self.opened = 0
         self.checks = 0
@@ -111,6 +114,7 @@ class ScriptedStick:
 
     def invoke(self, pack: str, inputs: Sequence[Array], limit_s: float) -> Outputs:
         self._fail_if_told()
+        assert self.may_answer.wait(LIMIT_S)
         self.invokes += 1
         return tuple(
             Tensor(spec.name, np.full(spec.shape, -100, np.int8), spec.scale)
@@ -182,12 +186,19 @@ class Rig:
 
 
 @pytest.fixture
+def nobody_comes_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The executor decides when something happens, and at no other time."""
+    monkeypatch.setattr(executor, "LONGEST_WAIT_NS", nanoseconds(3600.0))
+
+
+@pytest.fixture
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     monkeypatch.setenv("CAMERA_APP_SYSTEM_ROOT", str(tmp_path / "root"))
     rig = Rig(tmp_path / "root")
     rig.executor.start()
     yield rig
     rig.network.may_run.set()
+    rig.stick.may_answer.set()
     rig.executor.stop()
 
 
@@ -217,6 +228,22 @@ def test_what_a_stick_fails_the_cpu_answers_and_the_loss_is_told(rig: Rig) -> No
     rig.stick.failure = rig.stick.opening = None
     back = rig.stats_when(lambda stats: stats.in_use == PLACE)
     assert (back.reasons, back.devices[1].finding, back.fallbacks) == ((), None, 1)
+
+
+@pytest.mark.usefixtures("nobody_comes_by")
+def test_what_a_stick_is_late_with_goes_to_the_first_seat_that_is_free(rig: Rig) -> None:
+    """Nothing else waits, and nobody comes by later to look."""
+    rig.trust_stick()
+    rig.stick.may_answer.clear()
+    rig.network.may_run.clear()
+    answers = rig.ask(2)  # one for the stick, one for the seat
+    stick = rig.executor._sticks[
+        PLACE
+    ]  # that it is late shows nowhere else: it was in doubt before
+    rig.stats_when(lambda _: stick.is_overdue)
+    rig.network.may_run.set()
+    assert [answer.result(LIMIT_S / 2) for answer in answers] == [[FOUND]] * 2
+    assert rig.executor.stats.hedges >= 1
 
 
 def test_a_stick_that_answers_nonsense_is_put_away_by_its_known_answers(rig: Rig) -> None:
