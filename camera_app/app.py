@@ -283,7 +283,12 @@ class App:
             folder=self._config.data.folder,
             sends_snapshots=self._config.mqtt.snapshots,
             restart=self._restart,
+            try_edgetpu=self._try_edgetpu,
         )
+
+    def _try_edgetpu(self, place: str) -> None:
+        assert self._executor is not None, "commands are for after start"
+        self._executor.wake_stick(place)
 
     def _hub(
         self,

@@ -13,12 +13,12 @@ from camera_app.clock import Clock, iso_utc
 from camera_app.config import CameraSettings
 from camera_app.control.kept import KeptFile
 from camera_app.control.self_test import Circumstances, self_test, self_test_message
-from camera_app.errors import CommandRefused, StoreError
+from camera_app.errors import CommandRefused, DeviceError, StoreError
 from camera_app.health import DeviceFigures
 from camera_app.media import SnapshotKeeper, encode_jpeg, write_still
 from camera_app.pipeline import CameraWorker, Orders
 from camera_app.publish import StateBoard, Topics
-from camera_app.publish.commands import Command
+from camera_app.publish.commands import TRY_EDGETPU, Command
 from camera_app.publish.settings import parsed, state_of, value_of, with_value
 
 _log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ class Steering:
         folder: The data folder.
         sends_snapshots: Stills may leave the device.
         restart: Begins the service anew, or refuses.
+        try_edgetpu: Has a stick that was put away tried again, by its place, or says why not.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Steering:
         folder: Path,
         sends_snapshots: bool,
         restart: Callable[[], None],
+        try_edgetpu: Callable[[str], None],
     ) -> None:
         self._settings = dict(settings)
         self._kept = kept
@@ -87,6 +89,7 @@ class Steering:
         self._folder = folder
         self._sends_snapshots = sends_snapshots
         self._restart = restart
+        self._try_edgetpu = try_edgetpu
         self._cameras: dict[str, Steered] = {}
 
     def take_over(self, name: str, camera: Steered) -> None:
@@ -111,8 +114,16 @@ class Steering:
             self._take_still(command.camera)
         elif command.name == "self_test":
             self._test()
+        elif command.name == TRY_EDGETPU:
+            self._try_stick(command.text)
         else:
             self._restart()
+
+    def _try_stick(self, place: str) -> None:
+        try:
+            self._try_edgetpu(place)
+        except DeviceError as error:
+            raise CommandRefused(str(error)) from error
 
     def _set(self, command: Command) -> None:
         before = self._settings[command.camera]

@@ -1,7 +1,7 @@
 """What is asked of the camera over MQTT: read, checked, and answered. Pure.
 
 Nothing that comes from outside goes further than through here: it is the name of a setting or
-request that we know, and a short text that is ON, OFF, PRESS or a number.
+request that we know, and a short text that is ON, OFF, PRESS, a number or a place of an Edge TPU.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from camera_app.clock import nanoseconds, seconds
 from camera_app.errors import CommandRefused
+from camera_app.inference.edgetpu import PLACE_PATTERN
 from camera_app.publish.incoming import Incoming
 from camera_app.publish.settings import SETTINGS
 from camera_app.publish.topics import Topics
@@ -20,10 +21,11 @@ from camera_app.publish.topics import Topics
 RESULT_SCHEMA = 1
 PAYLOAD_LIMIT_BYTES = 64
 PRESS = "PRESS"
+TRY_EDGETPU = "try_edgetpu"
 
 # Requests, with the time in seconds in which another one is not carried out.
 CAMERA_REQUESTS: Mapping[str, float] = {"snapshot_now": 1.0}
-DEVICE_REQUESTS: Mapping[str, float] = {"restart": 10.0, "self_test": 5.0}
+DEVICE_REQUESTS: Mapping[str, float] = {"restart": 10.0, "self_test": 5.0, TRY_EDGETPU: 1.0}
 
 BURST = 20
 PER_S = 5.0
@@ -39,7 +41,7 @@ class Command:
     Attributes:
         camera: Of which camera; empty: of the device.
         name: A setting or a request.
-        text: To what to set it; of a request `PRESS`.
+        text: To what to set it; of a request `PRESS`, or the place of the Edge TPU that it is for.
     """
 
     camera: str
@@ -113,9 +115,16 @@ def command_of(message: Incoming, topics: Topics, cameras: Mapping[str, object])
     if name not in known:
         raise CommandRefused(f"there is no such command; known here: {', '.join(sorted(known))}")
     text = _text_of(message.payload)
-    if name not in SETTINGS and text != PRESS:
-        raise CommandRefused(f"expected {PRESS}")
+    _check_request(name, text)
     return Command(camera, name, text)
+
+
+def _check_request(name: str, text: str) -> None:
+    if name == TRY_EDGETPU:
+        if not re.fullmatch(PLACE_PATTERN, text):
+            raise CommandRefused("expected the place of an Edge TPU, such as usb:1-1.4")
+    elif name not in SETTINGS and text != PRESS:
+        raise CommandRefused(f"expected {PRESS}")
 
 
 def _text_of(payload: bytes) -> str:

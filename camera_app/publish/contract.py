@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from camera_app.events.record import SCHEMA as EVENT_SCHEMA
+from camera_app.inference.edgetpu import PLACE_PATTERN
 from camera_app.publish.commands import RESULT_SCHEMA, Result
 from camera_app.publish.frigate import FrigateEvent
 from camera_app.publish.payloads import (
@@ -199,6 +200,19 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class Pattern:
+    """A bare word of a form.
+
+    Attributes:
+        expression: That it matches, whole.
+        meaning: What it is, such as `place of an Edge TPU`.
+    """
+
+    expression: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
 class Number:
     """A bare number in decimal digits."""
 
@@ -231,7 +245,7 @@ class AnyJson:
     defined_by: str
 
 
-Payload = JsonObject | Word | Number | Bytes | AnyJson
+Payload = JsonObject | Word | Pattern | Number | Bytes | AnyJson
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,10 +330,10 @@ CHANNELS: Mapping[str, Channel] = {
         levels={"command": (*SETTINGS, "snapshot_now")},
     ),
     "device_command": Channel(
-        (_PRESS,),
+        (_PRESS, Pattern(PLACE_PATTERN, "the place of an Edge TPU, for `try_edgetpu`")),
         is_retained=False,
         is_received=True,
-        levels={"command": ("restart", "self_test")},
+        levels={"command": ("restart", "self_test", "try_edgetpu")},
     ),
     "result": Channel((JsonObject(Result, RESULT_SCHEMA),), is_retained=False),
     "self_test": Channel((JsonObject(SelfTestMessage, SELF_TEST_SCHEMA),)),

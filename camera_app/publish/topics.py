@@ -62,7 +62,7 @@ class Topics:
         return f"{self.root}/self_test"
 
     def device_command(self, command: str) -> str:
-        """Where the device is asked for something: `restart`, `self_test`."""
+        """Where the device is asked for something: `restart`, `self_test`, `try_edgetpu`."""
         return f"{self.root}/{command}/set"
 
     def setting(self, camera: str, setting: str) -> str:

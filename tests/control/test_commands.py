@@ -158,6 +158,18 @@ def test_a_self_test_tells_what_is_wrong(started: Started, owner: Owner) -> None
     assert json.loads(told)["passed"] is True
 
 
+def test_a_word_to_an_edge_tpu_that_is_not_there_is_refused(started: Started, owner: Owner) -> None:
+    """And the camera looks on, on what it has."""
+    app = started()
+    owner.wait_newest("front/availability", b"online")
+    result = owner.ask("try_edgetpu", "usb:9-1")
+    assert not result["accepted"]
+    assert "usb:9-1" in result["error"]
+    assert "no Edge TPU is in this place" in result["error"]
+    captured = app.figures().cameras["front"].watch.counts.captured
+    assert wait_until(lambda: app.figures().cameras["front"].watch.counts.captured > captured)
+
+
 def test_a_restart_is_asked_of_whoever_can(started: Started, owner: Owner) -> None:
     asked: list[int] = []
     started(restart=lambda: asked.append(1))

@@ -40,6 +40,7 @@ SECOND_NS = 1_000_000_000
         ("front/snapshot_now/set", b"PRESS", Command("front", "snapshot_now", "PRESS")),
         ("restart/set", b"PRESS", Command("", "restart", "PRESS")),
         ("self_test/set", b"PRESS", Command("", "self_test", "PRESS")),
+        ("try_edgetpu/set", b"usb:1-1.4", Command("", "try_edgetpu", "usb:1-1.4")),
     ],
 )
 def test_a_command_is_read(topic: str, payload: bytes, command: Command) -> None:
@@ -52,12 +53,14 @@ def test_a_command_is_read(topic: str, payload: bytes, command: Command) -> None
         ("back/detection/set", b"OFF", "no such camera"),
         ("front/format_disk/set", b"PRESS", "no such command; known here: detection"),
         ("front/restart/set", b"PRESS", "no such command"),
-        ("detection/set", b"OFF", "no such command; known here: restart, self_test"),
+        ("detection/set", b"OFF", "no such command; known here: restart, self_test, try_edgetpu"),
         ("front/detection/set", b"x" * (PAYLOAD_LIMIT_BYTES + 1), "longer than"),
         ("front/detection/set", b"\xff\xfe", "no text"),
         ("front/detection/set", "ÖN".encode(), "no text"),
         ("restart/set", b"", "expected PRESS"),
         ("front/snapshot_now/set", b"/etc/passwd", "expected PRESS"),
+        ("try_edgetpu/set", b"PRESS", "the place of an Edge TPU"),
+        ("try_edgetpu/set", b"usb:../../dev", "the place of an Edge TPU"),
         ("../../etc/set", b"ON", "no such"),
     ],
 )

@@ -25,6 +25,7 @@ from camera_app.publish.contract import (
     Channel,
     JsonObject,
     Number,
+    Pattern,
     Payload,
     Word,
 )
@@ -231,6 +232,10 @@ def _message(topic: Topic, payload: Payload, schemas: Json) -> Json:
     elif isinstance(payload, Word):
         message["contentType"] = "text/plain"
         message["payload"] = {"type": "string", "enum": list(payload.words)}
+    elif isinstance(payload, Pattern):
+        message["contentType"] = "text/plain"
+        described = {"pattern": payload.expression, "description": payload.meaning}
+        message["payload"] = {"type": "string", **described}
     else:
         message["contentType"] = "text/plain"
         message["payload"] = _of_number(payload)
