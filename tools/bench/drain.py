@@ -67,12 +67,13 @@ def fill(folder: Path, count: int) -> None:
     store.start()
     now_ns = time.time_ns() - 3600 * 10**9
     for number in range(1, count + 1):
-        last = store.commit([_change(number, now_ns)])
+        last = store.commit([change(number, now_ns)])
     last.wait(60)
     store.stop()
 
 
-def _change(number: int, now_ns: int) -> EventChange:
+def change(number: int, now_ns: int) -> EventChange:
+    """Return the start of one event, so many milliseconds after a wall-clock moment."""
     at_ns, box = number * 10**6, Box(101.5, 80.0, 160.0, 240.5)
     event = Event(
         event_id=str(uuid.UUID(int=now_ns << 64 | number)),
@@ -158,9 +159,9 @@ def fresh_delays_s(folder: Path, port: int, count: int, window: int) -> list[flo
     try:
         publisher.start()
         while store.stats().backlog > count // 20:
-            change = _change(0, time.time_ns())
-            told_s[change.event.event_id] = time.perf_counter()
-            store.commit([change])
+            fresh = change(0, time.time_ns())
+            told_s[fresh.event.event_id] = time.perf_counter()
+            store.commit([fresh])
             time.sleep(FRESH_EVERY_S)
         time.sleep(1.0)
     finally:
