@@ -195,7 +195,7 @@ def _require_readable(clips: Sequence[Path]) -> None:
 
 def _started_store(files: ReplayFiles, stack: ExitStack) -> EventStore:
     # A clock that stands at 1970, as the clip's own wall time does: nothing is ever too old.
-    store = EventStore(files.database, ManualClock(), RetentionSettings())
+    store = EventStore(files.database, ManualClock(), RetentionSettings(), is_stamped=False)
     store.start()
     stack.callback(store.stop)
     return store

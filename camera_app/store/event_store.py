@@ -37,6 +37,16 @@ GROUP_LIMIT = 500
 class EventStore:
     """Keeps every event change of every camera: a part that is started and stopped.
 
+    Args:
+        path: The database file.
+        clock: Time.
+        retention: The owner's limits.
+        waiting_limit: Changes that may wait for the disk.
+        group_limit: Changes that are written in one transaction.
+        timekeeping: What the machine knows of its clock; None: what the kernel says.
+        is_stamped: Records say in which run of the machine they were made, and how sure their
+            times are. Those of a recorded clip must not: they are the same on any machine.
+
     Attributes:
         path: The database file. Files with `-wal`, `-shm` and `.lock` appear beside it.
     """
@@ -50,12 +60,14 @@ class EventStore:
         waiting_limit: int = WAITING_LIMIT,
         group_limit: int = GROUP_LIMIT,
         timekeeping: Timekeeping | None = None,
+        is_stamped: bool = True,
     ) -> None:
         self.path = path
         self._clock = clock
         self._retention = retention
         self._group_limit = group_limit
         self._stamper = Stamper(timekeeping or KernelTime(), clock)
+        self._is_stamped = is_stamped
         self._handover = HandOver(str(path), waiting_limit)
         self._listeners: list[CommitListener] = []  # changed before start only
         self._writer: Writer | None = None  # owned by the caller of start and stop
@@ -137,10 +149,11 @@ class EventStore:
 
     def _record(self, change: EventChange) -> str:
         record = change_record(change)
-        stamp = self._stamper.stamp(change)
-        record["boot_id"] = stamp.boot_id
-        record["monotonic_s"] = stamp.monotonic_s
-        record["uncertainty_s"] = stamp.uncertainty_s
+        if self._is_stamped:
+            stamp = self._stamper.stamp(change)
+            record["boot_id"] = stamp.boot_id
+            record["monotonic_s"] = stamp.monotonic_s
+            record["uncertainty_s"] = stamp.uncertainty_s
         return canonical_json(record)
 
     def settle(self, rows: Iterable[int]) -> None:
