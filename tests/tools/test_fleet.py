@@ -167,7 +167,7 @@ def test_one_fleet_with_a_connection_each_is_too_little_for_a_line() -> None:
 
 def test_a_row_says_no_more_digits_than_repeat_and_no_p99_of_a_few() -> None:
     row = table([replace(FIGURES, latency=Latency(40, 1.25, None))])[2]
-    assert "12,000, 12,000 a second" in row
+    assert "| 12,000, 12,000 |" in row
     assert "1.2 ms, - (40)" in row
 
 

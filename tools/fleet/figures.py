@@ -128,13 +128,13 @@ def extrapolated(measured: Sequence[Figures]) -> list[Extrapolated]:
 _HEAD = (
     "cameras",
     "connections",
-    "all connected, state told",
-    "changes a second (all messages)",
-    "to a listener: half within, 99 of 100 within (count)",
-    "broker: of one core",
-    "broker: memory (at most)",
-    "the cameras' process",
-    "a backlog of all: acknowledged, read by one listener",
+    "connected, state told in",
+    "changes (messages) a second",
+    "latency p50, p99 (changes)",
+    "broker, of one core",
+    "broker's memory (peak)",
+    "memory of the cameras' process",
+    "backlog a second: acknowledged, read",
 )
 
 
@@ -157,7 +157,7 @@ def _row(one: Figures) -> list[str]:
         f"{one.broker_cpu_share * 100:.1f} %",
         f"{one.broker_mb:.0f} MB ({one.broker_peak_mb:.0f})",
         f"{one.clients_mb:.0f} MB",
-        f"{_rate(one.backlog_per_s)}, {_rate(one.backlog_delivered_per_s)} a second",
+        f"{_rate(one.backlog_per_s)}, {_rate(one.backlog_delivered_per_s)}",
     ]
 
 
