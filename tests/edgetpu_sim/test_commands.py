@@ -6,11 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from camera_app.models import TRUSTED_VARIABLE, find_pack
 from tests.edgetpu_sim.conftest import LIMIT_S, wait_until
 from tools.edgetpu_sim import build as building
 from tools.edgetpu_sim.__main__ import main
@@ -82,6 +84,22 @@ def test_a_network_is_compiled(
     assert main(["compile", str(two_layers), str(target)]) == 0
     assert target.read_bytes() == compiled.read_bytes()
     assert "2 operators on the Edge TPU, 0 before and 0 after" in capsys.readouterr().out
+
+
+def test_packs_for_simulated_sticks_are_made_with_what_uses_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["pack", "person_small", "--out", str(tmp_path / "packs")]
+    assert main(words) == 0
+    said = tomllib.loads(capsys.readouterr().out)
+    (folder,) = said["inference"]["model"]
+    monkeypatch.setenv(TRUSTED_VARIABLE, ",".join(said["models"]["trusted_keys"]))
+    pack = find_pack(folder)
+    assert pack.name == "person_small"
+    assert pack.edgetpu is not None
+    assert (pack.folder / pack.edgetpu.file).is_file()
+    assert main(words) == 2
+    assert "is there already" in capsys.readouterr().err
 
 
 def test_a_file_that_is_not_there_cannot_be_compiled(

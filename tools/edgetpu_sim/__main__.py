@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +43,21 @@ def _compile(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _pack(arguments: argparse.Namespace) -> int:
+    from camera_app.models import PrivateKey, find_pack
+    from tools.edgetpu_sim.packs import make_twin_pack
+
+    key = PrivateKey(os.urandom(32))
+    for name in arguments.names:
+        folder = arguments.out / name
+        if folder.exists():
+            raise SimulationError("is there already", where=str(folder), remedy="Remove it first")
+        make_twin_pack(find_pack(name), folder, key)
+    models = ", ".join(f'"{(arguments.out / name).resolve()}"' for name in arguments.names)
+    print(f'[inference]\nmodel = [{models}]\n\n[models]\ntrusted_keys = ["{key.public}"]')
+    return 0
+
+
 def _run(arguments: argparse.Namespace) -> int:
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if not command:
@@ -77,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m tools.edgetpu_sim", description=tools.edgetpu_sim.__doc__
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for configure in (_add_build, _add_compile, _add_run, _add_lever, _add_show):
+    for configure in (_add_build, _add_compile, _add_pack, _add_run, _add_lever, _add_show):
         configure(commands)
     return parser
 
@@ -96,6 +112,18 @@ def _add_compile(commands: _Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("source", type=Path, metavar="X.tflite")
     parser.add_argument("target", type=Path, metavar="Y_edgetpu.tflite")
     parser.set_defaults(do=_compile)
+
+
+def _add_pack(commands: _Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "pack",
+        help="give model packs a file for simulated sticks",
+        description="Copy packs, give each a file for simulated sticks, sign the copies with a key "
+        "that is thrown away, and print what a configuration needs to use them.",
+    )
+    parser.add_argument("names", nargs="+", metavar="PACK")
+    parser.add_argument("--out", type=Path, default=DEFAULT_FOLDER / "packs", metavar="FOLDER")
+    parser.set_defaults(do=_pack)
 
 
 def _add_run(commands: _Commands[argparse.ArgumentParser]) -> None:
