@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _ctypes
+import gc
 import os
 import threading
 from collections.abc import Callable
@@ -491,6 +492,7 @@ def test_nothing_is_left_behind_however_often_it_dies(
 ) -> None:
     stick.open(LIMIT_S)
     stick.close()
+    gc.collect()  # what earlier tests left to be collected is not this one's
     before = open_files(), shared_memories(), threading.active_count()
     assert before[1] == 0
     for cycle in range(8):
@@ -509,7 +511,8 @@ def test_nothing_is_left_behind_however_often_it_dies(
             case 3:
                 stick.close()
     stick.close()
-    assert (open_files(), shared_memories(), threading.active_count()) == before
+    after = open_files(), shared_memories(), threading.active_count()
+    assert all(now <= then for now, then in zip(after, before, strict=True)), (before, after)
     assert children() == set()
 
 
