@@ -214,7 +214,7 @@ class App:
             name: CameraShare(camera.priority, min(camera.min_fps, camera.fps))
             for name, camera in cameras.items()
         }
-        seats = CpuSeats(rungs, config.inference.cpu_seats)
+        seats = CpuSeats(rungs, config.inference.cpu_seats, stand_ins=rungs.keys() - packs.keys())
         return Executor(ladders, seats, shares, self._clock, stick_plan(config.inference))
 
     def _tell_the_rest(self, publisher: Publisher, store: EventStore) -> None:

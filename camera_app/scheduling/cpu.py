@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -58,6 +58,8 @@ class CpuSeats:
         packs: The models that will be asked for, by name.
         seats: How many threads; 0 for one a core, at most four.
         load: Opens a model; called once a seat and model.
+        stand_ins: Names of models that may never be asked for: a seat keeps none of them in memory
+            before its first demand for it.
     """
 
     def __init__(
@@ -65,8 +67,10 @@ class CpuSeats:
         packs: Mapping[str, ModelPack],
         seats: int = 0,
         load: Callable[[ModelPack], Network] = load_network,
+        stand_ins: Collection[str] = (),
     ) -> None:
         self._packs = dict(packs)
+        self._stand_ins = frozenset(stand_ins)
         self._load = load
         self.seats = seats or min(os.cpu_count() or 1, MOST_SEATS_BY_DEFAULT)
         self._changed = threading.Condition()  # guards every field below but _threads
@@ -79,7 +83,7 @@ class CpuSeats:
         self._threads: list[threading.Thread] = []  # owned by the caller of start and stop
 
     def start(self) -> None:
-        """Load every model once on every seat, so that a wrong one is known at once.
+        """Load every model, so that a wrong one is known at once; stand-ins are not kept.
 
         Raises:
             ModelError: A pack cannot be loaded.
@@ -87,8 +91,11 @@ class CpuSeats:
         self._closed = False
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         cv2.setNumThreads(1)  # OpenCV's own threads would take the cores from the networks
+        for name in self._stand_ins:
+            self._load(self._packs[name])
+        at_hand = [name for name in self._packs if name not in self._stand_ins]
         for seat in range(self.seats):
-            networks = {name: self._load(pack) for name, pack in self._packs.items()}
+            networks = {name: self._load(self._packs[name]) for name in at_hand}
             name = f"camera-app-cpu-{seat}"
             thread = threading.Thread(target=self._serve, args=(networks,), name=name, daemon=True)
             self._threads.append(thread)
@@ -137,13 +144,13 @@ class CpuSeats:
         with self._changed:
             return SeatStats(self._looks, self._failed, self._invoke_cpu_ns, self._look_ns)
 
-    def _serve(self, networks: Mapping[str, Network]) -> None:
+    def _serve(self, networks: dict[str, Network]) -> None:
         while (job := self._next()) is not None:
             demand, answer = job
             if not answer.set_running_or_notify_cancel():
                 continue
             try:
-                answer.set_result(self._look(networks[demand.model], demand))
+                answer.set_result(self._look(self._network(networks, demand.model), demand))
             except CameraAppError as error:
                 self._count_failure()
                 answer.set_exception(error)
@@ -154,6 +161,12 @@ class CpuSeats:
                 failure = DeviceError(f"the network failed: {error}", where=demand.model)
                 failure.__cause__ = error
                 answer.set_exception(failure)
+
+    def _network(self, networks: dict[str, Network], model: str) -> Network:
+        """Return a model of this seat; a stand-in is loaded when it is first asked for."""
+        if model not in networks:
+            networks[model] = self._load(self._packs[model])
+        return networks[model]
 
     def _look(self, network: Network, demand: Demand) -> list[Detection]:
         began_ns = time.perf_counter_ns()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -128,3 +129,33 @@ def test_seats_work_side_by_side() -> None:
     answers = [seats.submit(demand()) for _ in range(2)]
     assert all(answer.result(LIMIT_S) for answer in answers)
     seats.stop()
+
+
+def test_a_stand_in_is_tried_at_the_start_and_kept_when_it_is_asked_for() -> None:
+    loaded: list[str] = []
+
+    def load(pack: ModelPack) -> Network:
+        loaded.append(cast(str, pack))
+        return cast(Network, ScriptedNetwork())
+
+    packs = cast("dict[str, ModelPack]", {"m": "large", "s": "small"})
+    seats = CpuSeats(packs, 2, load=load, stand_ins=["s"])
+    seats.start()
+    assert loaded == ["small", "large", "large"]
+    for _ in range(2):
+        assert seats.submit(replace(demand(), model="m")).result(LIMIT_S)
+    assert loaded[3:] == []
+    assert seats.submit(replace(demand(), model="s")).result(LIMIT_S)
+    assert loaded[3:] == ["small"]
+    seats.stop()
+
+
+def test_a_wrong_stand_in_is_known_before_it_is_needed() -> None:
+    def load(pack: ModelPack) -> Network:
+        if cast(str, pack) == "small":
+            raise ModelOutputError("three tensors where four are expected")
+        return cast(Network, ScriptedNetwork())
+
+    packs = cast("dict[str, ModelPack]", {"m": "large", "s": "small"})
+    with pytest.raises(ModelOutputError, match="three tensors"):
+        CpuSeats(packs, 1, load=load, stand_ins=["s"]).start()
