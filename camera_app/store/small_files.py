@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import errno
-import os
-from contextlib import suppress
 from pathlib import Path
 
+from camera_app.durable import replace_text
 from camera_app.errors import StoreError, StoreFull
 
 
@@ -35,25 +34,9 @@ def write_small(path: Path, text: str) -> None:
         StoreFull: There is no space.
         StoreError: It cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as opened:
-            opened.write(text)
-            opened.flush()
-            os.fsync(opened.fileno())
-        part.replace(path)
-        _sync_folder(path.parent)
+        replace_text(path, text)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreError
         raise kind(f"cannot be written: {error.strerror}", where=str(path)) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from camera_app.durable import replace_text
 from camera_app.errors import UsageError
 
 SCHEMA = 1
@@ -72,22 +72,8 @@ def save_state(path: Path, state: State) -> None:
         "through_seq": state.through_seq,
         "out_bytes": state.out_bytes,
     }
-    part = path.with_name(f"{path.name}.part")
     try:
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(plain, file, sort_keys=True)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        _sync_folder(path.parent)
+        replace_text(path, json.dumps(plain, sort_keys=True))
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(f"cannot be written: {reason}", where=str(path)) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
