@@ -350,7 +350,7 @@ class App:
     def _heartbeat(self, board: StateBoard) -> Heartbeat:
         executor = self._executor
         assert executor is not None
-        gauge = PressureGauge(self._clock, lambda: executor.stats.seats.invoke_cpu_ns)
+        gauge = PressureGauge(self._clock, lambda: executor.cpu_time_ns)
 
         def pulse() -> None:
             executor.note_pressure(gauge.read())

@@ -313,6 +313,11 @@ class Executor:
         return sum(one.invokes for one in told), sum(one.invoke_ns for one in told), by_cpu
 
     @property
+    def cpu_time_ns(self) -> int:
+        """Processor time spent inside networks on the CPU so far; cheaper than all of `stats`."""
+        return self._seats.stats.invoke_cpu_ns
+
+    @property
     def stats(self) -> ExecutorStats:
         """How things stand; from any thread."""
         with self._changed:
