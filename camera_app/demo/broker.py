@@ -70,7 +70,7 @@ def demo_broker(*, prefer_embedded: bool = False) -> Iterator[BrokerAddress]:
     mosquitto = None if prefer_embedded else find_mosquitto()
     with tempfile.TemporaryDirectory(prefix="camera-app-broker-") as folder:
         for attempt in range(1, _ATTEMPTS + 1):
-            port = _free_port()
+            port = free_port()
             command = _command(mosquitto, port, Path(folder))
             child = _start(command)
             try:
@@ -103,7 +103,8 @@ def _command(mosquitto: str | None, port: int, folder: Path) -> list[str]:
     return [mosquitto, "-c", str(settings)]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]

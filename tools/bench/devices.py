@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -26,8 +25,8 @@ from camera_app.models import (
     PrivateKey,
     find_pack,
     locate_weights,
-    sign_pack,
 )
+from tools.edgetpu_sim.packs import make_twin_pack
 from tools.edgetpu_sim.sticks import SimulatedSticks
 from tools.workshop.tflite_graph import parse, read_content
 
@@ -58,20 +57,10 @@ def main() -> int:
 
 def make_pack(like: str, folder: Path) -> tuple[Path, str]:
     """Make a pack with a black box for the stick; return its folder and the key that signed it."""
-    known = find_pack(like)
-    weights = locate_weights(known)
-    target = folder / like
-    target.mkdir()
-    (target / weights.name).write_bytes(weights.read_bytes())
-    for name in known.files:
-        (target / name).write_bytes((known.folder / name).read_bytes())
-    (target / "box_edgetpu.tflite").write_bytes(black_box(weights))
-    text = (known.folder / "manifest.toml").read_text(encoding="utf-8")
-    text = re.sub(r"^\[known_answers\]\n(?:[^\[].*\n|\n)*", "", text, flags=re.MULTILINE)
-    table = f'[edgetpu]\nfile = "box_edgetpu.tflite"\nsha256 = "{"0" * 64}"\nsize_bytes = 1\n\n'
-    (target / "manifest.toml").write_text(text.replace("[input]\n", f"{table}[input]\n", 1))
+    known, target, box = find_pack(like), folder / like, folder / "box_edgetpu.tflite"
+    box.write_bytes(black_box(locate_weights(known)))
     key = PrivateKey(os.urandom(32))
-    sign_pack(target, key)
+    make_twin_pack(known, target, key, edgetpu_file=box, has_known_answers=False)
     return target, key.public
 
 

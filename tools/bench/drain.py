@@ -36,6 +36,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from camera_app.clock import SystemClock
 from camera_app.config import MqttSettings, RetentionSettings
+from camera_app.demo.broker import free_port
 from camera_app.publish import Publisher, StateBoard, Topics, ledger_message
 from camera_app.store import EventStore, Outbox
 from camera_app.values import BestMoment, Box, ChangeType, Event, EventChange, Size
@@ -227,9 +228,7 @@ class Broker:
     """A mosquitto without limits that would bind."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         config = folder / "mosquitto.conf"
         limits = "max_inflight_messages 2000\nmax_queued_messages 0\nset_tcp_nodelay true"
         config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n{limits}\n")

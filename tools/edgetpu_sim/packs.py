@@ -15,6 +15,8 @@ from camera_app.models.pack import MANIFEST
 from tools.edgetpu_sim.compiler import compile_file
 from tools.edgetpu_sim.errors import SimulationError
 
+_KNOWN_ANSWERS = re.compile(r"^\[known_answers\]\n(?:[^\[].*\n|\n)*", re.MULTILINE)
+
 
 def make_twin_pack(
     pack: ModelPack,
@@ -23,6 +25,7 @@ def make_twin_pack(
     *,
     name: str = "",
     edgetpu_file: Path | None = None,
+    has_known_answers: bool = True,
 ) -> ModelPack:
     """Copy a pack with its weights into a new folder, and put a file for simulated sticks in.
 
@@ -32,6 +35,7 @@ def make_twin_pack(
         key: Signs the copy; whoever reads the copy must trust it.
         name: Of the copy; empty: as before.
         edgetpu_file: A file that was compiled before; None: the weights are compiled.
+        has_known_answers: Keep those of the pack; a file that computes nothing gives none of them.
 
     Raises:
         SimulationError: The pack has a file for an Edge TPU already, or nothing to compile.
@@ -49,7 +53,8 @@ def make_twin_pack(
     else:
         shutil.copyfile(edgetpu_file, target)
     manifest = folder / MANIFEST
-    manifest.write_text(_edited(manifest.read_text(), target.name, name or pack.name))
+    text = _edited(manifest.read_text(), target.name, name or pack.name)
+    manifest.write_text(text if has_known_answers else _KNOWN_ANSWERS.sub("", text))
     return sign_pack(folder, key)
 
 

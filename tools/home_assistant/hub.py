@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tools.home_assistant.processes import Program, free_port, wait_for
+from camera_app.demo.broker import free_port
+from tools.home_assistant.processes import Program, wait_for
 
 START_LIMIT_S = 300.0  # its first start on a busy machine
 _CLIENT = "http://127.0.0.1/"

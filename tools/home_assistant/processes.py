@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from camera_app.demo.broker import free_port
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 LIMIT_S = 60.0
 LOOK_S = 0.02
@@ -34,13 +36,6 @@ def wait_for(what: str, holds: Callable[[], object], limit_s: float = LIMIT_S) -
             raise TrialFailed(f"never came: {what}")
         pause.wait(LOOK_S)
     return time.monotonic() - began_s
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_listening(port: int) -> bool:
