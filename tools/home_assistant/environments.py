@@ -17,7 +17,7 @@ from pathlib import Path
 from tools.home_assistant.processes import REPOSITORY, TrialFailed
 
 FOLDER = REPOSITORY / ".venv-ha"
-# What a trial uses; each with what it depends on.
+# What a trial uses; each with what it depends on. An older version does not know them all.
 INTEGRATIONS = (
     "api",
     "automation",
@@ -35,6 +35,14 @@ INTEGRATIONS = (
     "number",
     "sensor",
     "switch",
+    # What every start of a newer version sets up, and what its MQTT integration looks into.
+    "analytics",
+    "conversation",
+    "ffmpeg",
+    "hassio",
+    "infrared",
+    "radio_frequency",
+    "tts",
 )
 
 
@@ -65,7 +73,7 @@ EDITIONS = (
         "entity",
         ("josepy<2",),
     ),
-    Edition("new", "homeassistant", ("python3.13", "python3.14", "python3.12"), "device"),
+    Edition("new", "homeassistant", ("python3.14", "python3.13", "python3.12"), "device"),
 )
 
 
@@ -134,7 +142,10 @@ def _requirements(components: Path, names: Iterable[str]) -> set[str]:
         if name in seen:
             continue
         seen.add(name)
-        manifest = json.loads((components / name / "manifest.json").read_text())
+        described = components / name / "manifest.json"
+        if not described.exists():
+            continue
+        manifest = json.loads(described.read_text())
         found.update(manifest.get("requirements", []))
         waiting += manifest.get("dependencies", [])
     return found
