@@ -26,9 +26,11 @@ from camera_app.health import (
     Heartbeat,
     Place,
     PressureGauge,
+    ReadinessFile,
     SnapshotFolder,
     occupancy,
     places_of,
+    runtime_folder,
 )
 from camera_app.inference.edgetpu import Performance, Stick
 from camera_app.media import SnapshotKeeper, SpaceGuard
@@ -185,7 +187,7 @@ class App:
             camera = self._cameras[name]
             stills = camera.snapshots.folder
             steering.take_over(name, Steered(camera.source, camera.worker, camera.keeper, stills))
-        _begin(self._heartbeat(board), stack)
+        _begin(self._heartbeat(board, self._readers_of_figures(stack)), stack)
         if self._publisher is not None and config.mqtt.live_interval_s:
             _begin(self._live_view(wanted, self._publisher), stack)
         if hub is not None:
@@ -347,7 +349,17 @@ class App:
             self._config.mqtt.live_interval_s,
         )
 
-    def _heartbeat(self, board: StateBoard) -> Heartbeat:
+    def _readers_of_figures(self, stack: ExitStack) -> list[Callable[[DeviceFigures], None]]:
+        folder = runtime_folder()
+        if folder is None:
+            return []
+        readiness = ReadinessFile(folder, self._clock)
+        stack.callback(readiness.remove)
+        return [readiness.tell]
+
+    def _heartbeat(
+        self, board: StateBoard, readers: Sequence[Callable[[DeviceFigures], None]]
+    ) -> Heartbeat:
         executor = self._executor
         assert executor is not None
         gauge = PressureGauge(self._clock, lambda: executor.cpu_time_ns)
@@ -364,6 +376,7 @@ class App:
             status_interval_s=self._config.mqtt.status_interval_s,
             snapshots=[camera.snapshots for camera in self._cameras.values()],
             pulse=pulse,
+            readers=readers,
         )
 
 

@@ -24,6 +24,7 @@ COMMANDS = (
     "config",
     "models",
     "devices",
+    "health",
     "subscribe",
     "bench",
     "demo",

@@ -135,5 +135,9 @@ class CommandRefused(CameraAppError):
     """What was asked for over MQTT is not done: who asked is told why."""
 
 
+class HealthUnknown(CameraAppError):
+    """Nobody tells whether the service is well."""
+
+
 class WrongThread(RuntimeError):
     """A bug of ours: state was touched by a thread that does not own it."""

@@ -3,17 +3,32 @@
 from camera_app.health.heartbeat import Heartbeat, SnapshotFolder
 from camera_app.health.occupancy import Place, occupancy, places_of
 from camera_app.health.pressure import PressureGauge
+from camera_app.health.readiness import Ability, Readiness, Shortfall, readiness_of
+from camera_app.health.readiness_file import (
+    ReadinessFile,
+    ReadinessReport,
+    read_readiness,
+    runtime_folder,
+)
 from camera_app.health.status import CameraFigures, DeviceFigures, Standing, status_of
 
 __all__ = [
+    "Ability",
     "CameraFigures",
     "DeviceFigures",
     "Heartbeat",
     "Place",
     "PressureGauge",
+    "Readiness",
+    "ReadinessFile",
+    "ReadinessReport",
+    "Shortfall",
     "SnapshotFolder",
     "Standing",
     "occupancy",
     "places_of",
+    "read_readiness",
+    "readiness_of",
+    "runtime_folder",
     "status_of",
 ]

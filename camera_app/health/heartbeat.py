@@ -45,6 +45,7 @@ class Heartbeat(Worker):
         status_interval_s: Seconds between two status messages.
         snapshots: The folders to tidy.
         pulse: What else is to be done at each pulse, before the figures are read.
+        readers: Who else is handed the figures at each pulse; must not block.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Heartbeat(Worker):
         status_interval_s: float,
         snapshots: Sequence[SnapshotFolder] = (),
         pulse: Callable[[], None] = lambda: None,
+        readers: Sequence[Callable[[DeviceFigures], None]] = (),
     ) -> None:
         super().__init__("camera-app heartbeat")
         self._figures = figures
@@ -66,6 +68,7 @@ class Heartbeat(Worker):
         self._status_interval_ns = nanoseconds(status_interval_s)
         self._snapshots = tuple(snapshots)
         self._pulse = pulse
+        self._readers = tuple(readers)
         # Owned by this thread.
         self._standing = Standing()
         self._told_ns: int | None = None
@@ -79,6 +82,8 @@ class Heartbeat(Worker):
         figures = self._figures()
         self._tell_availability(figures)
         self._tell_fallback(figures)
+        for read in self._readers:
+            read(figures)
         alarm = (figures.space.level, figures.store.state)
         is_due = self._told_ns is None or now_ns - self._told_ns >= self._status_interval_ns
         if is_due or alarm != self._told_alarm:  # a full disk cannot wait for its turn

@@ -13,25 +13,30 @@ UNNOTICED_S = 0.5
 
 
 class Sight:
-    """How long one camera was blind. Belongs to one thread."""
+    """How long one camera was blind. Belongs to one thread.
+
+    Attributes:
+        unseen_since_ns: Capture of the first frame nobody saw since; None: all is seen. Any
+            thread may read it: a thread that hangs cannot tell of it.
+    """
 
     def __init__(self) -> None:
-        self._unseen_since_ns: int | None = None  # capture of the first frame nobody saw since
+        self.unseen_since_ns: int | None = None
         self._blind_ns = 0
 
     def take(self, captured_ns: int) -> None:
         """Take note of a frame that is to be seen."""
-        if self._unseen_since_ns is None:
-            self._unseen_since_ns = captured_ns
+        if self.unseen_since_ns is None:
+            self.unseen_since_ns = captured_ns
 
     def see(self, now_ns: int) -> None:
         """Take note that the newest frame has been seen."""
         self._blind_ns = self.blind_ns(now_ns)
-        self._unseen_since_ns = None
+        self.unseen_since_ns = None
 
     def blind_ns(self, now_ns: int) -> int:
         """Return the time in which it was blind so far."""
-        if self._unseen_since_ns is None:
+        if self.unseen_since_ns is None:
             return self._blind_ns
-        gap_ns = now_ns - self._unseen_since_ns
+        gap_ns = now_ns - self.unseen_since_ns
         return self._blind_ns + (gap_ns if gap_ns > nanoseconds(UNNOTICED_S) else 0)

@@ -66,6 +66,8 @@ class CameraStats:
         latency_p95_ms: The same, nineteen of twenty are faster.
         last_look_ns: Monotonic time of the last frame that was looked at; None before the first.
         blind_s: Seconds in which frames came and nothing looked.
+        unseen_since_ns: Capture of the first frame that nobody has seen since; None: all is seen.
+        paused: Why nothing is to be looked at now: the owner's word; empty: it is.
     """
 
     counts: FrameCounts
@@ -75,6 +77,8 @@ class CameraStats:
     latency_p95_ms: float | None
     last_look_ns: int | None
     blind_s: float = 0.0
+    unseen_since_ns: int | None = None
+    paused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +144,14 @@ class CameraWorker(Worker):
 
     @property
     def stats(self) -> CameraStats:
-        """What has been done so far; the frames are counted up to this moment."""
-        return replace(self._stats, counts=self._watch.counts)
+        """What has been done so far; what tells a hang is of this moment, whoever reads."""
+        wanted = self._wanted
+        return replace(
+            self._stats,
+            counts=self._watch.counts,
+            unseen_since_ns=self._sight.unseen_since_ns,
+            paused="" if wanted is None else wanted.paused,
+        )
 
     @property
     def newest_frame(self) -> Frame | None:
