@@ -152,6 +152,8 @@ class Hub(Worker):
             self.wake()
 
     def _note_command(self, message: Incoming) -> None:
+        if message.topic == self._topics.probe:
+            return
         if len(self._inbox) < INBOX_LIMIT:
             self._inbox.append(message)
         else:
