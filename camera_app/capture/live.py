@@ -116,6 +116,10 @@ class LiveSource(Worker):
                 state=self._state,
             )
 
+    def deliver_to(self, frames: LatestBox[Frame]) -> None:
+        """Leave the newest frame there from now on; from any thread."""
+        self._frames = frames
+
     def run_once(self) -> None:
         """Live through one child, and wait before the next."""
         ending = self._one_life()
