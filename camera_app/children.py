@@ -31,6 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
+from camera_app.logs import error_output_of
 from camera_app.values import Pixels
 
 _log = logging.getLogger(__name__)
@@ -212,11 +213,12 @@ class ChildProcess:
     def start(self) -> None:
         """Start the child and hand it its errand."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
+        with theirs, error_output_of(self._name) as errors:
             self._process = subprocess.Popen(
                 [*_command(), str(theirs.fileno()), str(os.getpid()), self._name],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                stderr=errors,
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # its idle threads cost memory
             )
         self.channel = Channel(ours)

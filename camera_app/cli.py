@@ -15,6 +15,7 @@ from typing import Protocol, cast
 
 from camera_app import __version__
 from camera_app.errors import CameraAppError
+from camera_app.logs import redact
 
 COMMANDS = (
     "run",
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except CameraAppError as error:
         sys.stdout.flush()
-        sys.stderr.write(f"camera-app: {error}\n")
+        sys.stderr.write(f"camera-app: {redact(str(error))}\n")
         return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

@@ -393,6 +393,9 @@ class LogSettings(Section):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """Least important kind of line that is written."""
+    format: Literal["auto", "human", "json"] = "auto"
+    """`json`: one JSON object a line, for a program; `human`: for a person; `auto`: JSON where
+    systemd's journal reads, else for a person."""
 
 
 class Config(Section):

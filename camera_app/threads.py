@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from camera_app.logs import about_camera
+
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
@@ -157,6 +159,7 @@ class Worker:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.camera = ""  # that it works for, if it is only one: its log lines say so
         self.stopping = threading.Event()
         self._thread: threading.Thread | None = None  # owned by the caller of start and stop
 
@@ -196,11 +199,12 @@ class Worker:
         """Run on the thread after the last `run_once`; nothing by default."""
 
     def _run(self) -> None:
-        try:
-            self._repeat(self.opened, once=True)
-            self._repeat(self.run_once)
-        finally:
-            self.closed()
+        with about_camera(self.camera):
+            try:
+                self._repeat(self.opened, once=True)
+                self._repeat(self.run_once)
+            finally:
+                self.closed()
 
     def _repeat(self, step: Callable[[], None], *, once: bool = False) -> None:
         pause_s = self.retry_first_s

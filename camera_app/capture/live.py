@@ -14,7 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from camera_app.capture.address import PASSWORD_PLACE, Kind, parse_address, with_password
+from camera_app.capture.address import (
+    PASSWORD_PLACE,
+    Kind,
+    parse_address,
+    secrets_in,
+    with_password,
+)
 from camera_app.capture.backoff import BackOff
 from camera_app.capture.child import ENTRY, Errand
 from camera_app.capture.source import Reason, SourceRefused, reason_of
@@ -22,6 +28,7 @@ from camera_app.capture.wire import Counts, Delivery, Ending, FrameReceiver, Uni
 from camera_app.children import ChannelClosed, ChildProcess
 from camera_app.clock import Clock, seconds
 from camera_app.errors import SourceError
+from camera_app.logs import keep_secret, redact
 from camera_app.threads import Closed, Deadline, LatestBox, Worker
 from camera_app.values import Frame
 
@@ -83,7 +90,7 @@ class LiveSource(Worker):
         back_off: BackOff | None = None,
     ) -> None:
         super().__init__(f"camera-app-source-{name}")
-        self._camera = name
+        self._camera = self.camera = name
         self._settings = settings
         self._clock = clock
         self._frames = frames
@@ -115,10 +122,6 @@ class LiveSource(Worker):
                 dropped=dict(dropped),
                 state=self._state,
             )
-
-    def deliver_to(self, frames: LatestBox[Frame]) -> None:
-        """Leave the newest frame there from now on; from any thread."""
-        self._frames = frames
 
     def run_once(self) -> None:
         """Live through one child, and wait before the next."""
@@ -164,7 +167,30 @@ class LiveSource(Worker):
             child.end()
 
     def _errand(self) -> Errand:
-        return errand_of(self._settings)
+        settings = self._settings
+        return Errand(
+            source=self._secret_source(),
+            fps=settings.fps,
+            width=settings.width,
+            height=settings.height,
+            rtsp_transport=settings.rtsp_transport,
+            masks=tuple(mask.polygon for mask in settings.privacy_masks),
+        )
+
+    def _secret_source(self) -> str:
+        """Put the password in; the file is read each time, so that a new one takes effect."""
+        for secret in secrets_in(self._settings.source):
+            keep_secret(secret)
+        parse_address(self._settings.source)  # refuses nonsense here, where it can be told whole
+        path = self._settings.password_file
+        if path is None or PASSWORD_PLACE not in self._settings.source:
+            return self._settings.source
+        try:
+            password = path.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SourceRefused("the password file cannot be read", where=str(path)) from error
+        keep_secret(password)
+        return with_password(self._settings.source, password)
 
     def _serve(self, child: ChildProcess) -> Ending:
         """Take what the child delivers until it ends, or has to be ended."""
@@ -236,7 +262,8 @@ class LiveSource(Worker):
     def _pause(self, ending: Ending, worked_s: float) -> None:
         is_hopeless = ending.reason == Reason.UNSUPPORTED
         wait_s = self._back_off.longest() if is_hopeless else self._back_off.after(worked_s)
-        text = f"{ending.reason}: {ending.text}; trying again in {wait_s:.1f} s"
+        # It goes to the broker, too, and FFmpeg has many ways to tell an address.
+        text = redact(f"{ending.reason}: {ending.text}; trying again in {wait_s:.1f} s")
         self._set_state(text)
         _log.warning("camera %s: %s", self._camera, text)
         self.stopping.wait(wait_s)
@@ -252,38 +279,6 @@ class LiveSource(Worker):
     def _tell(self, is_delivering: bool) -> None:
         if self._on_change is not None:
             self._on_change(is_delivering)
-
-
-def errand_of(settings: CameraSettings) -> Errand:
-    """Return what a source child is told; the password file is read each time.
-
-    So a new password takes effect without a restart.
-
-    Raises:
-        SourceUnsupported: The source is none that we know.
-        SourceRefused: The password file cannot be read.
-    """
-    return Errand(
-        source=_secret_source(settings),
-        fps=settings.fps,
-        width=settings.width,
-        height=settings.height,
-        rtsp_transport=settings.rtsp_transport,
-        masks=tuple(mask.polygon for mask in settings.privacy_masks),
-    )
-
-
-def _secret_source(settings: CameraSettings) -> str:
-    """Put the password in."""
-    parse_address(settings.source)  # refuses nonsense here, where it can be told whole
-    path = settings.password_file
-    if path is None or PASSWORD_PLACE not in settings.source:
-        return settings.source
-    try:
-        password = path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceRefused("the password file cannot be read", where=str(path)) from error
-    return with_password(settings.source, password)
 
 
 def _as_counter(counts: Counts) -> Counter[str]:

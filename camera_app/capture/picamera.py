@@ -38,7 +38,6 @@ class PicameraReader:
 
     is_recorded = False
     corrupt = 0  # libcamera hands over whole pictures or none
-    codec = "yuv420"
 
     def __init__(self, number: int, *, size: Size | None, fps: float) -> None:
         self._number = number
@@ -92,10 +91,9 @@ class PicameraReader:
     def _camera_class(self) -> Any:
         try:
             return importlib.import_module("picamera2").Picamera2
-        # ValueError and AttributeError: something below it was built for another NumPy.
-        except (ImportError, ValueError, AttributeError) as error:
+        except ImportError as error:
             raise SourceUnsupported(
-                f"picamera2 cannot be imported: {error}",
+                "picamera2 cannot be imported",
                 where=self._where,
                 remedy="Install python3-picamera2, and let the environment see system packages.",
             ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import signal
 import sys
@@ -12,8 +11,9 @@ from pathlib import Path
 from types import FrameType
 
 from camera_app.app import App
-from camera_app.config import LogSettings, load_config
+from camera_app.config import Config, load_config
 from camera_app.errors import CommandRefused, ConfigError
+from camera_app.logs import begin_logging
 
 
 def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,12 +31,20 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal comes; begin anew, with the file as it is then, where that is asked."""
     config = load_config(arguments.config)
-    begin_logging(config.log)
+    with begin_logging(level=config.log.level, form=config.log.format):
+        is_to_begin_anew = _watch(config, arguments.config)
+    if is_to_begin_anew:
+        _begin_anew()
+    return 0
+
+
+def _watch(config: Config, path: Path) -> bool:
+    """Watch until told to stop; return whether to begin anew."""
     stop, anew = threading.Event(), threading.Event()
     was_signalled = _stop_on_signals(stop)
 
     def restart() -> None:
-        _refuse_wrong(arguments.config)
+        _refuse_wrong(path)
         anew.set()
         stop.set()
 
@@ -48,9 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         print("STOPPING", flush=True)
     finally:
         app.stop()
-    if anew.is_set() and not was_signalled.is_set():
-        _begin_anew()
-    return 0
+    return anew.is_set() and not was_signalled.is_set()
 
 
 def _refuse_wrong(path: Path) -> None:
@@ -67,16 +73,6 @@ def _begin_anew() -> None:
     """Put a new process in our place, as it was called: the same id, so that systemd follows."""
     sys.stderr.flush()
     os.execv(sys.executable, sys.orig_argv)  # noqa: S606  no shell is wanted
-
-
-def begin_logging(settings: LogSettings) -> None:
-    """Write log lines of that importance to standard error."""
-    logging.basicConfig(
-        level=settings.level.upper(),
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-        stream=sys.stderr,
-        force=True,
-    )
 
 
 def _stop_on_signals(stop: threading.Event) -> threading.Event:

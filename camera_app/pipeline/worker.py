@@ -121,6 +121,7 @@ class CameraWorker(Worker):
         concluded: Concluded,
     ) -> None:
         super().__init__(f"camera-app {watch.name}")
+        self.camera = watch.name
         self._watch = watch
         self._frames = frames
         self._devices = devices

@@ -17,6 +17,7 @@ from camera_app.capture.backoff import BackOff
 from camera_app.clock import NS_PER_S, Clock, nanoseconds, seconds
 from camera_app.config import MqttSettings
 from camera_app.errors import BrokerRefused, BrokerUnreachable, PublishError, StoreError
+from camera_app.logs import redact
 from camera_app.publish.answers import UNSUPPORTED_VERSION, is_success, refusal
 from camera_app.publish.board import Notice, StateBoard
 from camera_app.publish.catch_up import CatchUp
@@ -113,7 +114,7 @@ class Publisher(Worker):
         back_off: BackOff | None = None,
         acknowledge_limit_s: float = ACKNOWLEDGE_LIMIT_S,
     ) -> None:
-        """Remember what to use, and listen to the store: what is fresh is not in the outbox."""
+        """Remember what to use; to be made before the store starts, which it listens to."""
         super().__init__("camera-app publisher")
         self._settings = settings
         self._device_id = device_id
@@ -175,10 +176,6 @@ class Publisher(Worker):
     def listen(self, topic_filter: str, listener: Listener) -> None:
         """Hand on what others say under a filter; to be called before `start`."""
         self._listeners[topic_filter] = listener
-
-    def detach(self) -> None:
-        """Listen to the store no more: another publisher takes over."""
-        self._store.remove_listener(self._on_commit)
 
     def say(self, notice: Notice, properties: Packable | None = None) -> None:
         """Tell something once, such as an answer, at the connection that stands; any thread.
@@ -329,7 +326,7 @@ class Publisher(Worker):
 
     def _note(self, error: Exception, *, is_new: bool) -> None:
         """Keep an error for `stats`; the log has it once, and not once an attempt."""
-        self._last_error = str(error)
+        self._last_error = redact(str(error))
         if is_new:
             _log.warning("%s", error)
 

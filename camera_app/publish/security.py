@@ -11,6 +11,7 @@ from pathlib import Path
 
 from camera_app.config import MqttSettings
 from camera_app.errors import BrokerRefused
+from camera_app.logs import keep_secret
 
 
 def read_password(settings: MqttSettings) -> str | None:
@@ -22,9 +23,11 @@ def read_password(settings: MqttSettings) -> str | None:
     if settings.password_file is None:
         return None
     try:
-        return settings.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        password = settings.password_file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable("password_file", settings.password_file, error) from error
+    keep_secret(password)
+    return password
 
 
 def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
