@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.stream import VideoStream
 
-from camera_app.capture.source import Shot, SourceEnded, SourceRefused
+from camera_app.capture.source import Shot, SourceEnded, SourceLocked, SourceRefused
 from camera_app.clock import NS_PER_S
 from camera_app.errors import SourceError, SourceLost, SourceUnsupported
 from camera_app.values import ColourMatrix, Pixels, Size, Yuv420
@@ -99,6 +99,12 @@ class ContainerReader:
     def format_name(self) -> str:
         """FFmpeg's name of the opened format; several with commas between where it is unsure."""
         return self._container.format.name if self._container else ""
+
+    @property
+    def codec(self) -> str:
+        """FFmpeg's name of how its pictures are encoded; empty until it is open."""
+        streams = self._container.streams.video if self._container else ()
+        return streams[0].codec_context.name if streams else ""
 
     @property
     def duration_s(self) -> float | None:
@@ -239,7 +245,7 @@ def translation(error: av.FFmpegError | OSError, where: str) -> SourceError:
 _TRANSLATIONS: tuple[tuple[tuple[type[Exception], ...], type[SourceError], str, str], ...] = (
     (
         (av.HTTPUnauthorizedError, av.HTTPForbiddenError),
-        SourceRefused,
+        SourceLocked,
         "does not let us in",
         "Check user and password; password_file replaces {password} in the source.",
     ),

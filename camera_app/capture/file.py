@@ -53,6 +53,10 @@ class FileReader:
     def corrupt(self) -> int:
         return self._container.corrupt
 
+    @property
+    def codec(self) -> str:
+        return self._container.codec
+
     def open(self) -> None:
         self.open_clip()
 

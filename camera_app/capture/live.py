@@ -123,6 +123,10 @@ class LiveSource(Worker):
                 state=self._state,
             )
 
+    def deliver_to(self, frames: LatestBox[Frame]) -> None:
+        """Leave the newest frame there from now on; from any thread."""
+        self._frames = frames
+
     def run_once(self) -> None:
         """Live through one child, and wait before the next."""
         ending = self._one_life()
@@ -167,30 +171,7 @@ class LiveSource(Worker):
             child.end()
 
     def _errand(self) -> Errand:
-        settings = self._settings
-        return Errand(
-            source=self._secret_source(),
-            fps=settings.fps,
-            width=settings.width,
-            height=settings.height,
-            rtsp_transport=settings.rtsp_transport,
-            masks=tuple(mask.polygon for mask in settings.privacy_masks),
-        )
-
-    def _secret_source(self) -> str:
-        """Put the password in; the file is read each time, so that a new one takes effect."""
-        for secret in secrets_in(self._settings.source):
-            keep_secret(secret)
-        parse_address(self._settings.source)  # refuses nonsense here, where it can be told whole
-        path = self._settings.password_file
-        if path is None or PASSWORD_PLACE not in self._settings.source:
-            return self._settings.source
-        try:
-            password = path.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SourceRefused("the password file cannot be read", where=str(path)) from error
-        keep_secret(password)
-        return with_password(self._settings.source, password)
+        return errand_of(self._settings)
 
     def _serve(self, child: ChildProcess) -> Ending:
         """Take what the child delivers until it ends, or has to be ended."""
@@ -279,6 +260,41 @@ class LiveSource(Worker):
     def _tell(self, is_delivering: bool) -> None:
         if self._on_change is not None:
             self._on_change(is_delivering)
+
+
+def errand_of(settings: CameraSettings) -> Errand:
+    """Return what a source child is told; the password file is read each time.
+
+    So a new password takes effect without a restart.
+
+    Raises:
+        SourceUnsupported: The source is none that we know.
+        SourceRefused: The password file cannot be read.
+    """
+    return Errand(
+        source=_secret_source(settings),
+        fps=settings.fps,
+        width=settings.width,
+        height=settings.height,
+        rtsp_transport=settings.rtsp_transport,
+        masks=tuple(mask.polygon for mask in settings.privacy_masks),
+    )
+
+
+def _secret_source(settings: CameraSettings) -> str:
+    """Put the password in, and keep it out of the log."""
+    for secret in secrets_in(settings.source):
+        keep_secret(secret)
+    parse_address(settings.source)  # refuses nonsense here, where it can be told whole
+    path = settings.password_file
+    if path is None or PASSWORD_PLACE not in settings.source:
+        return settings.source
+    try:
+        password = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceRefused("the password file cannot be read", where=str(path)) from error
+    keep_secret(password)
+    return with_password(settings.source, password)
 
 
 def _as_counter(counts: Counts) -> Counter[str]:

@@ -35,6 +35,10 @@ class NetworkReader:
     def corrupt(self) -> int:
         return self._container.corrupt
 
+    @property
+    def codec(self) -> str:
+        return self._container.codec
+
     def open(self) -> None:
         self._container.open()
         self._opened_ns = time.monotonic_ns()

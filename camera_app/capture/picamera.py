@@ -38,6 +38,7 @@ class PicameraReader:
 
     is_recorded = False
     corrupt = 0  # libcamera hands over whole pictures or none
+    codec = "yuv420"
 
     def __init__(self, number: int, *, size: Size | None, fps: float) -> None:
         self._number = number
@@ -91,9 +92,10 @@ class PicameraReader:
     def _camera_class(self) -> Any:
         try:
             return importlib.import_module("picamera2").Picamera2
-        except ImportError as error:
+        # ValueError and AttributeError: something below it was built for another NumPy.
+        except (ImportError, ValueError, AttributeError) as error:
             raise SourceUnsupported(
-                "picamera2 cannot be imported",
+                f"picamera2 cannot be imported: {error}",
                 where=self._where,
                 remedy="Install python3-picamera2, and let the environment see system packages.",
             ) from error

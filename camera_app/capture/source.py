@@ -43,6 +43,10 @@ class Reader(Protocol):
     def corrupt(self) -> int:
         """How many pictures or pieces of one were damaged, and so left out."""
 
+    @property
+    def codec(self) -> str:
+        """How pictures come, such as `h264`; empty until it is open."""
+
     def open(self) -> None:
         """Connect.
 
@@ -64,6 +68,14 @@ class Reader(Protocol):
 
 class SourceRefused(SourceLost):
     """Something answers and says no: a closed port, a wrong password, a device that is taken."""
+
+
+class SourceLocked(SourceRefused):
+    """It wants another user or password."""
+
+
+class SourceBusy(SourceRefused):
+    """Another program has the device."""
 
 
 class SourceEnded(SourceLost):

@@ -89,6 +89,7 @@ class SyntheticReader:
     """Delivers the pictures of a scene as fast as they are read."""
 
     is_recorded = True
+    codec = "yuv420"
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 
 from camera_app.capture.container import ContainerReader, shot
-from camera_app.capture.source import Shot, SourceEnded, SourceRefused
+from camera_app.capture.source import Shot, SourceBusy, SourceEnded, SourceRefused
 from camera_app.errors import SourceLost
 from camera_app.values import Size
 
@@ -35,6 +35,10 @@ class V4l2Reader:
     @property
     def corrupt(self) -> int:
         return self._container.corrupt
+
+    @property
+    def codec(self) -> str:
+        return self._container.codec
 
     def open(self) -> None:
         self._require_device()
@@ -66,7 +70,7 @@ class V4l2Reader:
         where = f"v4l2:{self._device}"
         if number == errno.EBUSY:
             remedy = "End the other program; `fuser` with the device's path names it."
-            return SourceRefused("is used by another program", where=where, remedy=remedy)
+            return SourceBusy("is used by another program", where=where, remedy=remedy)
         if number == errno.EACCES:
             remedy = "Add the user of the service to the group `video`."
             return SourceRefused("may not be opened", where=where, remedy=remedy)

@@ -38,7 +38,7 @@ class LiveView(Worker):
     Nothing is retained, and nothing is kept for later: a picture of before is not live.
 
     Args:
-        cameras: By name.
+        cameras: Returns them, by name.
         say: Tells it at the connection that stands.
         is_heard: Whether there is one.
         interval_s: Seconds between two pictures of a camera.
@@ -46,13 +46,13 @@ class LiveView(Worker):
 
     def __init__(
         self,
-        cameras: Mapping[str, Shown],
+        cameras: Callable[[], Mapping[str, Shown]],
         say: Callable[[Notice], None],
         is_heard: Callable[[], bool],
         interval_s: float,
     ) -> None:
         super().__init__("camera-app live view")
-        self._cameras = dict(cameras)
+        self._cameras = cameras
         self._say = say
         self._is_heard = is_heard
         self._interval_s = max(SHORTEST_S, interval_s)
@@ -60,7 +60,7 @@ class LiveView(Worker):
 
     def run_once(self) -> None:
         if self._is_heard():
-            for name, camera in self._cameras.items():
+            for name, camera in self._cameras().items():
                 self._show(name, camera)
         self.stopping.wait(self._interval_s)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,9 @@ from camera_app.publish.commands import TRY_EDGETPU, Command
 from camera_app.publish.settings import parsed, state_of, value_of, with_value
 
 _log = logging.getLogger(__name__)
+
+# A command that comes while the cameras are being changed waits so long; then it is refused.
+HELD_LIMIT_S = 3.0
 
 PRIVACY = "privacy"
 PAUSED = "paused"
@@ -51,24 +56,22 @@ def orders_of(settings: CameraSettings) -> Orders:
 
 
 class Steering:
-    """Carries out commands. Belongs to the hub's thread once that runs.
+    """Carries out commands, on the hub's thread.
 
     Args:
-        settings: The cameras' sections as they hold now.
         kept: Keeps what is set.
         board: Where state is told.
         topics: Names of the topics.
         clock: Time.
         figures: Reads every part's figures.
         folder: The data folder.
-        sends_snapshots: Stills may leave the device.
+        sends_snapshots: Whether stills may leave the device; asked each time.
         restart: Begins the service anew, or refuses.
         try_edgetpu: Has a stick that was put away tried again, by its place, or says why not.
     """
 
     def __init__(
         self,
-        settings: Mapping[str, CameraSettings],
         kept: KeptFile,
         *,
         board: StateBoard,
@@ -76,11 +79,15 @@ class Steering:
         clock: Clock,
         figures: Callable[[], DeviceFigures],
         folder: Path,
-        sends_snapshots: bool,
+        sends_snapshots: Callable[[], bool],
         restart: Callable[[], None],
         try_edgetpu: Callable[[str], None],
     ) -> None:
-        self._settings = dict(settings)
+        self._guard = (
+            threading.RLock()
+        )  # guards the next three: held for as long as a command takes
+        self._settings: dict[str, CameraSettings] = {}
+        self._cameras: dict[str, Steered] = {}
         self._kept = kept
         self._board = board
         self._topics = topics
@@ -90,12 +97,36 @@ class Steering:
         self._sends_snapshots = sends_snapshots
         self._restart = restart
         self._try_edgetpu = try_edgetpu
-        self._cameras: dict[str, Steered] = {}
 
-    def take_over(self, name: str, camera: Steered) -> None:
-        """Steer a camera from now on; before the hub starts."""
-        self._cameras[name] = camera
-        self._apply(camera, self._settings[name])
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Carry out no command meanwhile: the cameras are being changed."""
+        with self._guard:
+            yield
+
+    def take_over(self, name: str, camera: Steered, settings: CameraSettings) -> None:
+        """Steer a camera from now on, which is set like this."""
+        with self._guard:
+            self._settings[name] = settings
+            self._cameras[name] = camera
+            self._apply(camera, settings)
+
+    def let_go(self, name: str) -> None:
+        """Steer a camera no more."""
+        with self._guard:
+            del self._settings[name], self._cameras[name]
+
+    @property
+    def settings(self) -> dict[str, CameraSettings]:
+        """The cameras' sections as they hold now, what was set over MQTT included."""
+        with self._guard:
+            return dict(self._settings)
+
+    def keep_in(self, kept: KeptFile) -> KeptFile:
+        """Keep what is set there from now on; return where it was kept before."""
+        with self._guard:
+            before, self._kept = self._kept, kept
+            return before
 
     def state_of(self, camera: str, setting: str) -> str:
         settings = self._settings.get(camera)
@@ -108,6 +139,16 @@ class Steering:
             CommandRefused: It is not done, and why.
             StoreError: It is done, and will not outlive a restart.
         """
+        if not self._guard.acquire(timeout=HELD_LIMIT_S):
+            raise CommandRefused("the cameras are being changed just now; try again in a moment")
+        try:
+            self._carry_out(command)
+        finally:
+            self._guard.release()
+
+    def _carry_out(self, command: Command) -> None:
+        if command.camera and command.camera not in self._cameras:
+            raise CommandRefused("there is no such camera any more")
         if command.is_setting:
             self._set(command)
         elif command.name == "snapshot_now":
@@ -164,7 +205,7 @@ class Steering:
             raise CommandRefused("the camera has no picture now")
         stamp = iso_utc(self._clock.wall_ns()).replace(":", "-")
         picture = encode_jpeg(frame.picture, self._settings[name].snapshots.quality)
-        if self._sends_snapshots:
+        if self._sends_snapshots():
             self._board.put(self._topics.snapshot(name), picture)
         write_still(camera.stills / f"asked-{stamp}.jpg", picture)
 

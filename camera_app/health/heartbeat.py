@@ -43,7 +43,7 @@ class Heartbeat(Worker):
         topics: Names of the topics.
         clock: Time.
         status_interval_s: Seconds between two status messages.
-        snapshots: The folders to tidy.
+        snapshots: Returns the folders to tidy.
         pulse: What else is to be done at each pulse, before the figures are read.
         readers: Who else is handed the figures at each pulse; must not block.
     """
@@ -56,7 +56,7 @@ class Heartbeat(Worker):
         clock: Clock,
         *,
         status_interval_s: float,
-        snapshots: Sequence[SnapshotFolder] = (),
+        snapshots: Callable[[], Sequence[SnapshotFolder]] = tuple,
         pulse: Callable[[], None] = lambda: None,
         readers: Sequence[Callable[[DeviceFigures], None]] = (),
     ) -> None:
@@ -66,7 +66,7 @@ class Heartbeat(Worker):
         self._topics = topics
         self._clock = clock
         self._status_interval_ns = nanoseconds(status_interval_s)
-        self._snapshots = tuple(snapshots)
+        self._snapshots = snapshots
         self._pulse = pulse
         self._readers = tuple(readers)
         # Owned by this thread.
@@ -74,6 +74,10 @@ class Heartbeat(Worker):
         self._told_ns: int | None = None
         self._told_alarm: tuple[str, str] | None = None  # level of the disk, state of the store
         self._tidied_ns: int | None = None
+
+    def tell_status_every(self, interval_s: float) -> None:
+        """Tell the status at another interval from now on; any thread."""
+        self._status_interval_ns = nanoseconds(interval_s)
 
     def run_once(self) -> None:
         """Look once at every part, then wait for the next pulse."""
@@ -109,5 +113,5 @@ class Heartbeat(Worker):
         self._board.put(self._topics.fallback, fallback_message(status))
 
     def _tidy(self) -> None:
-        for one in self._snapshots:
+        for one in self._snapshots():
             tidy(one.folder, one.settings, self._clock.wall_ns() / 1e9)

@@ -6,31 +6,25 @@ suffered from: a machine without such files has no such troubles to tell.
 
 from __future__ import annotations
 
-import logging
 import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from camera_app.clock import Clock, nanoseconds, seconds
+from camera_app.health.firmware import (
+    THROTTLED_BITS,
+    UNDER_VOLTAGE_BIT,
+    asked_throttled_bits,
+    cpu_temperature_c,
+    has_low_voltage_alarm,
+    text_of,
+    told_throttled_bits,
+)
 from camera_app.inference.edgetpu.places import system_root
 from camera_app.scheduling import Pressure
 
-_log = logging.getLogger(__name__)
-
-THERMAL = "sys/class/thermal"
-HWMON = "sys/class/hwmon"
-# The firmware's own word, where the kernel passes it on; else the command asks the firmware.
-THROTTLED_FILE = "sys/devices/platform/soc/soc:firmware/get_throttled"
-VCGENCMD = ("usr/bin/vcgencmd", "opt/vc/bin/vcgencmd")
-VCGENCMD_LIMIT_S = 1.0
 VCGENCMD_EVERY_S = 5.0  # it starts a process
-CPU_ZONES = ("cpu", "soc", "x86_pkg_temp", "acpitz")
-
-# Bits of the firmware's word: what holds now. The upper half tells what has ever been.
-UNDER_VOLTAGE_BIT = 0
-THROTTLED_BITS = (1, 2, 3)  # clock capped, clock throttled, soft limit of temperature
 
 NEW_SHARE = 0.3  # weight of the newest second in the share of other work
 
@@ -72,59 +66,26 @@ class PressureGauge:
         """Return the pressure now."""
         bits = self._throttled_bits()
         return Pressure(
-            temperature_c=self._temperature_c(),
+            temperature_c=cpu_temperature_c(self._root),
             throttled=any(bits >> bit & 1 for bit in THROTTLED_BITS),
-            under_voltage=bool(bits >> UNDER_VOLTAGE_BIT & 1) or self._has_low_voltage_alarm(),
+            under_voltage=bool(bits >> UNDER_VOLTAGE_BIT & 1)
+            or bool(has_low_voltage_alarm(self._root)),
             cpu_busy_share=self._cpu_busy_share(),
         )
 
-    def _temperature_c(self) -> float | None:
-        """Return how hot the processor is: the hottest of its zones."""
-        found = [
-            celsius
-            for zone in _entries(self._root / THERMAL, "thermal_zone")
-            if _text(zone / "type").lower().startswith(CPU_ZONES)
-            and (celsius := _celsius(_text(zone / "temp"))) is not None
-        ]
-        return max(found, default=None)
-
     def _throttled_bits(self) -> int:
-        text = _text(self._root / THROTTLED_FILE)
-        if text:
-            return _hexadecimal(text)
+        told = told_throttled_bits(self._root)
+        if told is not None:
+            return told
         now_ns = self._clock.monotonic_ns()
         if self._asked_ns is None or now_ns - self._asked_ns >= nanoseconds(VCGENCMD_EVERY_S):
             self._asked_ns = now_ns
-            self._bits = self._asked_firmware()
+            self._bits = asked_throttled_bits(self._root) or 0
         return self._bits
-
-    def _asked_firmware(self) -> int:
-        command = next((self._root / name for name in VCGENCMD if (self._root / name).exists()), "")
-        if not command:
-            return 0
-        try:
-            done = subprocess.run(
-                [command, "get_throttled"],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=VCGENCMD_LIMIT_S,
-                check=True,
-            )
-        except (OSError, subprocess.SubprocessError) as error:
-            _log.debug("the firmware does not tell whether it is throttled: %s", error)
-            return 0
-        return _hexadecimal(done.stdout.decode("ascii", "replace").partition("=")[2])
-
-    def _has_low_voltage_alarm(self) -> bool:
-        return any(
-            _text(chip / "in0_lcrit_alarm") == "1"
-            for chip in _entries(self._root / HWMON, "hwmon")
-            if _text(chip / "name") == "rpi_volt"
-        )
 
     def _cpu_busy_share(self) -> float:
         """Return the share of all cores that others took of late; smoothed."""
-        times = _cpu_times(_text(self._root / "proc/stat"))
+        times = _cpu_times(text_of(self._root / "proc/stat"))
         if times is None:
             return 0.0
         ours_ns = self._networks_cpu_ns()
@@ -146,31 +107,3 @@ def _cpu_times(stat: str) -> _CpuTimes | None:
     user, nice, system, idle, iowait, irq, softirq, steal = map(int, words[1:9])
     busy = user + system + irq + softirq + steal
     return _CpuTimes(busy, busy + nice + idle + iowait)
-
-
-def _entries(folder: Path, prefix: str) -> Iterator[Path]:
-    try:
-        yield from sorted(path for path in folder.iterdir() if path.name.startswith(prefix))
-    except OSError:  # a machine without such a folder
-        return
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:  # not there, or a sensor that does not answer just now
-        return ""
-
-
-def _celsius(text: str) -> float | None:
-    try:
-        return int(text) / 1000
-    except ValueError:
-        return None
-
-
-def _hexadecimal(text: str) -> int:
-    try:
-        return int(text.strip(), 16)
-    except ValueError:
-        return 0

@@ -97,10 +97,15 @@ class SpaceGuard:
 
     def __init__(self, folder: Path, reserve_bytes: int, stills: Sequence[Path] = ()) -> None:
         self._folder = folder
-        self._reserve_bytes = reserve_bytes
+        self._reserve_bytes = reserve_bytes  # this and the next are replaced, never changed
         self._stills = tuple(stills)
         self.space = Space()
         self.made_room = 0
+
+    def change(self, reserve_bytes: int, stills: Sequence[Path]) -> None:
+        """Go by another reserve and other folders from the next look on; any thread."""
+        self._reserve_bytes = reserve_bytes
+        self._stills = tuple(stills)
 
     @property
     def takes_snapshots(self) -> bool:

@@ -4,9 +4,10 @@ from camera_app.pipeline.asking import Asking
 from camera_app.pipeline.looking import Looker, LookPlan, ShedReason
 from camera_app.pipeline.merging import Look, merge_regions
 from camera_app.pipeline.watch import CameraWatch
-from camera_app.pipeline.worker import CameraStats, CameraWorker, Concluded, Orders
+from camera_app.pipeline.worker import Asked, CameraStats, CameraWorker, Concluded, Orders
 
 __all__ = [
+    "Asked",
     "Asking",
     "CameraStats",
     "CameraWatch",

@@ -114,7 +114,7 @@ class Publisher(Worker):
         back_off: BackOff | None = None,
         acknowledge_limit_s: float = ACKNOWLEDGE_LIMIT_S,
     ) -> None:
-        """Remember what to use; to be made before the store starts, which it listens to."""
+        """Remember what to use, and listen to the store: what is fresh is not in the outbox."""
         super().__init__("camera-app publisher")
         self._settings = settings
         self._device_id = device_id
@@ -176,6 +176,10 @@ class Publisher(Worker):
     def listen(self, topic_filter: str, listener: Listener) -> None:
         """Hand on what others say under a filter; to be called before `start`."""
         self._listeners[topic_filter] = listener
+
+    def detach(self) -> None:
+        """Listen to the store no more: another publisher takes over."""
+        self._store.remove_listener(self._on_commit)
 
     def say(self, notice: Notice, properties: Packable | None = None) -> None:
         """Tell something once, such as an answer, at the connection that stands; any thread.

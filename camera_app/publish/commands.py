@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from camera_app.clock import nanoseconds, seconds
@@ -95,13 +95,13 @@ def target_of(message: Incoming, topics: Topics) -> tuple[str, str]:
     return ("", named[0]) if len(named) == 1 else (named[0], named[-1])
 
 
-def command_of(message: Incoming, topics: Topics, cameras: Mapping[str, object]) -> Command:
+def command_of(message: Incoming, topics: Topics, cameras: Collection[str]) -> Command:
     """Return the command that a message is.
 
     Args:
         message: What came on one of `Topics.command_filters`.
         topics: Names of the topics.
-        cameras: The cameras that there are, by name.
+        cameras: Names of the cameras that there are.
 
     Raises:
         CommandRefused: It is none, or none that may be carried out.

@@ -335,6 +335,9 @@ CHANNELS: Mapping[str, Channel] = {
         is_received=True,
         levels={"command": ("restart", "self_test", "try_edgetpu")},
     ),
+    "probe": Channel(
+        (Pattern("[0-9a-f]{16}", "a random word"),), is_retained=False, is_received=False
+    ),
     "result": Channel((JsonObject(Result, RESULT_SCHEMA),), is_retained=False),
     "self_test": Channel((JsonObject(SelfTestMessage, SELF_TEST_SCHEMA),)),
     "discovery": Channel(

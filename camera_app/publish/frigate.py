@@ -157,6 +157,10 @@ class FrigateMirror:
         self._open: dict[str, FrigateObject] = {}  # by event id, as last told; for events
         self._counts: dict[str, dict[str, int]] = {}  # by camera or zone, by label; for state
 
+    def know(self, has_snapshots: Mapping[str, bool]) -> None:
+        """Take note of which cameras keep stills from now on; any thread."""
+        self._has_snapshots = dict(has_snapshots)
+
     # Events
 
     def event(self, change: CommittedChange) -> Notice | None:

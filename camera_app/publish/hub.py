@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -73,7 +73,7 @@ class Hub(Worker):
         settings: How the hub is to learn of us.
         messages: What it is to know.
         topics: Names of the topics.
-        cameras: The cameras, by name; empty where no commands are taken.
+        cameras: Names of the cameras.
         conduct: Does what is asked.
         voice: The publisher; to be made before that starts.
         board: Where state is told.
@@ -88,7 +88,7 @@ class Hub(Worker):
         messages: Sequence[Announcement],
         *,
         topics: Topics,
-        cameras: Mapping[str, object],
+        cameras: Collection[str],
         conduct: Conduct | None,
         voice: Voice,
         board: StateBoard,
@@ -100,7 +100,7 @@ class Hub(Worker):
         self._settings = settings
         self._messages = tuple(messages)
         self._topics = topics
-        self._cameras = cameras
+        self._cameras = frozenset(cameras)
         self._conduct = conduct
         self._voice = voice
         self._board = board
@@ -111,6 +111,8 @@ class Hub(Worker):
         # Filled on the publisher's thread, emptied on ours.
         self._inbox: deque[Incoming] = deque()
         self._has_hub_come = threading.Event()
+        # What is to be announced instead; put by any thread, taken by ours.
+        self._instead: tuple[tuple[Announcement, ...], frozenset[str]] | None = None
         # Owned by this thread.
         self._steps: deque[Step] = deque()
         self._underway: Step = ()
@@ -126,11 +128,20 @@ class Hub(Worker):
     def wake(self) -> None:
         self._something.set()
 
+    def announce(self, messages: Sequence[Announcement], cameras: Collection[str]) -> None:
+        """Announce this instead, and take commands to these cameras; any thread."""
+        self._instead = (tuple(messages), frozenset(cameras))
+        self.wake()
+
     def opened(self) -> None:
+        self._begin_announcing()
+
+    def _begin_announcing(self) -> None:
         self._tell_settings()
         before = self._known()
         after = announced_by(self._messages, self._topics.root)
         self._steps = deque(steps(before, self._messages, self._topics.root))
+        self._underway = ()
         self._is_announced = False
         # From the first message on the hub may know both; a kill between finds them here.
         if before.joined(after) != before:
@@ -139,6 +150,7 @@ class Hub(Worker):
     def run_once(self) -> None:
         self._something.wait(self._wait_s())
         self._something.clear()
+        self._take_instead()
         self._advance()
         self._welcome()
         while self._inbox and not self.stopping.is_set():
@@ -152,6 +164,8 @@ class Hub(Worker):
             self.wake()
 
     def _note_command(self, message: Incoming) -> None:
+        if message.topic == self._topics.probe:
+            return
         if len(self._inbox) < INBOX_LIMIT:
             self._inbox.append(message)
         else:
@@ -159,6 +173,12 @@ class Hub(Worker):
         self.wake()
 
     # Announcing
+
+    def _take_instead(self) -> None:
+        instead, self._instead = self._instead, None
+        if instead is not None:
+            self._messages, self._cameras = instead
+            self._begin_announcing()
 
     def _advance(self) -> None:
         """Go on to the next step once the broker has all of this one."""

@@ -264,13 +264,18 @@ class Link:
             self._end = BrokerUnreachable(f"nothing can be sent: {problem}", where=self.where)
         return sent.mid
 
-    def subscribe(self, topic_filters: Iterable[str]) -> None:
-        """Ask for what others say there from now on; what comes is had with `take_incoming`."""
+    def subscribe(self, topic_filters: Iterable[str], *, hears_itself: bool = False) -> None:
+        """Ask for what others say there from now on; what comes is had with `take_incoming`.
+
+        MQTT 3.1.1 knows no way not to hear oneself.
+        """
         for topic_filter in topic_filters:
             if self.version == "5":
-                # What the broker kept was said to nobody who is here now, and our own is no news.
+                # What the broker kept was said to nobody who is here now; our own is seldom news.
                 options = SubscribeOptions(
-                    qos=1, noLocal=True, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND
+                    qos=1,
+                    noLocal=not hears_itself,
+                    retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND,
                 )
                 _, message_id = self._client.subscribe(topic_filter, options=options)
             else:

@@ -74,6 +74,13 @@ class Topics:
         return f"{self.root}/{camera}/{command}/set"
 
     @property
+    def probe(self) -> str:
+        """Where `camera-app doctor` tries whether it may write, and hears what is asked of the
+        camera; nobody acts on it.
+        """
+        return f"{self.root}/events/doctor/set"
+
+    @property
     def command_filters(self) -> tuple[str, str]:
         """Under what all commands come: those to the device, those to a camera."""
         return self.device_command("+"), self.camera_command("+", "+")

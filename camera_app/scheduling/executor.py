@@ -228,10 +228,22 @@ class Executor:
         Raises:
             ModelError: A pack cannot be loaded.
         """
+        self.load()
+        self.use_sticks()
+
+    def load(self) -> None:
+        """Load every model on the CPU: from here on it can be asked, and uses no stick yet.
+
+        Raises:
+            ModelError: A pack cannot be loaded.
+        """
         self._seats.start()
         with self._changed:
             self._closed = False
         self._timer.start()
+
+    def use_sticks(self) -> None:
+        """Begin to look for sticks; nothing waits for those."""
         if self._plan is None:
             return
         if not self._stick_packs:
@@ -282,6 +294,11 @@ class Executor:
             after = self._advance() if self._has_room() else []
         _do(after)
         return answers
+
+    def reshare(self, shares: Mapping[str, CameraShare]) -> None:
+        """Let cameras take other shares from now on; from any thread."""
+        with self._changed:
+            self._policy.reshare(shares)
 
     def note_pressure(self, pressure: Pressure) -> None:
         """Take note of what the machine suffers from; from any thread."""

@@ -66,8 +66,13 @@ class Policy:
         self._times = ServiceTimes()
         self._under_way = UnderWay()
         self._rates = RequestRates()
-        self._rungs = Rungs(max(len(ladder.variants) for ladder in ladders.values()) - 1)
+        most = max((len(ladder.variants) for ladder in ladders.values()), default=1)
+        self._rungs = Rungs(most - 1)
         self._rung_at_ns: int | None = None
+
+    def reshare(self, shares: Mapping[str, CameraShare]) -> None:
+        """Go by other shares from the next decision on."""
+        self._shares.change(shares)
 
     def decide(
         self,

@@ -70,6 +70,14 @@ class FairShares:
         self._reached = 0.0  # the least clock of those that wait; never goes back
         self._waited: set[str] = set()  # cameras that had something waiting when last looked
 
+    def change(self, shares: Mapping[str, CameraShare]) -> None:
+        """Go by other shares; who keeps one keeps its place, who is new has rested until now."""
+        for name in self._cameras.keys() - shares.keys():
+            del self._cameras[name]
+        for name, share in shares.items():
+            camera = self._cameras.setdefault(name, _Camera(share, clock=self._reached))
+            camera.share = share
+
     def note_waiting(self, cameras: set[str]) -> None:
         """Take note of who waits now: who did not wait before has rested."""
         for name in cameras - self._waited:

@@ -69,7 +69,7 @@ class EventStore:
         self._stamper = Stamper(timekeeping or KernelTime(), clock)
         self._is_stamped = is_stamped
         self._handover = HandOver(str(path), waiting_limit)
-        self._listeners: list[CommitListener] = []  # changed before start only
+        self._listeners: tuple[CommitListener, ...] = ()  # replaced, never changed
         self._writer: Writer | None = None  # owned by the caller of start and stop
         self._lock_file: int | None = None  # the same; descriptor that holds the file lock
 
@@ -79,11 +79,18 @@ class EventStore:
         return self._retention.max_days * 86_400
 
     def add_listener(self, listener: CommitListener) -> None:
-        """Call this after every commit, on the writer's thread; it must not block.
+        """Call this after every commit from now on, on the writer's thread; it must not block."""
+        self._listeners = (*self._listeners, listener)
 
-        To be called before `start`.
-        """
-        self._listeners.append(listener)
+    def remove_listener(self, listener: CommitListener) -> None:
+        """Call this no more; a commit that is just being told of may still reach it."""
+        self._listeners = tuple(one for one in self._listeners if one != listener)
+
+    def retain(self, retention: RetentionSettings) -> None:
+        """Keep by other limits from now on."""
+        self._retention = retention
+        if self._writer is not None:
+            self._writer.retain(retention)
 
     def start(self) -> None:
         """Open the database, made if it is absent, and start the thread that writes.
@@ -123,7 +130,7 @@ class EventStore:
             self._clock,
             self._retention,
             self._stamper,
-            listeners=tuple(self._listeners),
+            listeners=lambda: self._listeners,
             group_limit=self._group_limit,
         )
 

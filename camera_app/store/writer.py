@@ -47,7 +47,7 @@ class Writer(Worker):
         retention: RetentionSettings,
         stamper: Stamper,
         *,
-        listeners: Sequence[CommitListener],
+        listeners: Callable[[], Sequence[CommitListener]],
         group_limit: int,
     ) -> None:
         super().__init__("camera-app store")
@@ -65,6 +65,11 @@ class Writer(Worker):
         self._retention_due_ns = clock.monotonic_ns()
         self._unmeasured = 0  # changes written since the used bytes were looked at
         self._removed_untold = 0  # since it was last logged
+
+    def retain(self, retention: RetentionSettings) -> None:
+        """Go by other limits from the next look at them on; any thread."""
+        self._retention = retention
+        self._retention_due_ns = 0
 
     def wake(self) -> None:
         self._handover.close()
@@ -109,7 +114,7 @@ class Writer(Worker):
         self._handover.written(batch, result)
         self._note_success()
         if result.rows:
-            for listener in self._listeners:
+            for listener in self._listeners():
                 listener(result.rows)
         return True
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from camera_app.capture.container import TimeLine, picture_of, translated, translation
-from camera_app.capture.source import SourceEnded, SourceRefused
+from camera_app.capture.source import SourceEnded, SourceLocked, SourceRefused
 from camera_app.errors import SourceError, SourceLost, SourceUnsupported
 from camera_app.values import ColourMatrix, Pixels, Yuv420
 
@@ -80,7 +80,7 @@ def test_not_even_the_cause_of_an_error_holds_the_address() -> None:
 @pytest.mark.parametrize(
     ("kind", "ours"),
     [
-        (av.HTTPUnauthorizedError, SourceRefused),
+        (av.HTTPUnauthorizedError, SourceLocked),
         (av.HTTPNotFoundError, SourceRefused),
         (av.HTTPServerError, SourceRefused),
         (av.ConnectionRefusedError, SourceRefused),

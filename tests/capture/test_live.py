@@ -14,6 +14,7 @@ import pytest
 
 from camera_app.capture import LiveSource
 from camera_app.capture.backoff import BackOff
+from camera_app.capture.live import errand_of
 from camera_app.capture.masks import LUMA_FLAT
 from camera_app.clock import SystemClock
 from camera_app.config import CameraSettings
@@ -316,7 +317,8 @@ def test_a_password_from_a_file_reaches_the_child_and_nothing_else(
     secret = tmp_path / "password"
     secret.write_text("hunter2\n")
     watched = watch("rtsp://me:{password}@127.0.0.1:9/live?t={password}", password_file=str(secret))
-    assert watched.source._secret_source() == "rtsp://me:hunter2@127.0.0.1:9/live?t=hunter2"
+    errand = errand_of(watched.source._settings)
+    assert errand.source == "rtsp://me:hunter2@127.0.0.1:9/live?t=hunter2"
     watched.failed()
     assert "nobody answers there" in watched.source.stats().state
     assert "hunter2" not in watched.source.stats().state + caplog.text

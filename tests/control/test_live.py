@@ -22,7 +22,7 @@ class Rig:
         self.is_heard = True
         self.said: list[Notice] = []
         shown = {"front": Shown("base/front/live", lambda: self.newest, 80)}
-        self.view = LiveView(shown, self.said.append, lambda: self.is_heard, 1.0)
+        self.view = LiveView(lambda: shown, self.said.append, lambda: self.is_heard, 1.0)
         self.view.stopping.set()  # so that a round does not wait
 
     def turns(self, count: int = 1) -> int:

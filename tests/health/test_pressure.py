@@ -96,7 +96,7 @@ def test_the_command_is_asked_where_there_is_no_file_and_not_each_second(machine
 def test_a_command_that_fails_or_hangs_tells_nothing(
     machine: Machine, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("camera_app.health.pressure.VCGENCMD_LIMIT_S", 0.2)
+    monkeypatch.setattr("camera_app.health.firmware.VCGENCMD_LIMIT_S", 0.2)
     machine.command(text)
     assert machine.gauge.read() == Pressure()
 

@@ -1,0 +1,169 @@
+"""One camera with everything that is its own: built, begun and ended alone, while others run on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from camera_app.assembly.telling import Telling
+from camera_app.capture import LiveSource
+from camera_app.clock import Clock
+from camera_app.config import CameraSettings
+from camera_app.control import Shown, Steered
+from camera_app.events import event_id, random_bits
+from camera_app.health import CameraFigures, Place, SnapshotFolder, places_of
+from camera_app.media import SnapshotKeeper
+from camera_app.models import ModelSet
+from camera_app.pipeline import Asked, Asking, CameraWatch, CameraWorker
+from camera_app.publish import StateBoard, Topics, availability_message
+from camera_app.threads import LatestBox
+from camera_app.values import EventChange, Frame
+
+# What makes the source what it is. A camera of which only other keys change keeps its source.
+FEED_KEYS = (
+    "source",
+    "password_file",
+    "width",
+    "height",
+    "fps",
+    "rtsp_transport",
+    "deadline_s",
+    "privacy_masks",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every camera uses and none owns.
+
+    Attributes:
+        clock: Time.
+        devices: Who looks.
+        commit: Makes changes durable.
+        board: Where state is told.
+        topics: Names of the topics.
+        stills: Below it each camera has a folder for its stills.
+        takes_snapshots: Whether the disk has space for stills.
+        sends_snapshots: Whether stills may leave the device.
+    """
+
+    clock: Clock
+    devices: Asked
+    commit: Callable[[Sequence[EventChange]], object]
+    board: StateBoard
+    topics: Topics
+    stills: Path
+    takes_snapshots: Callable[[], bool]
+    sends_snapshots: Callable[[], bool]
+
+
+class Camera:
+    """A camera: a source, whoever looks at its frames, its stills, and what is told of it.
+
+    It is begun in two steps, because a source takes long to bring its first picture: `open` starts
+    the source, `watch` begins to look. They are undone by `close` and `rest`.
+
+    Args:
+        name: In the configuration.
+        settings: Its section.
+        models: What looks at its frames.
+        around: What it uses and does not own.
+        source: One that runs already, to be taken over; None: a new one.
+
+    Attributes:
+        name: In the configuration.
+        settings: As it was built; what is set over MQTT since is the steering's to know.
+        models: What looks at its frames.
+        source: Brings its frames.
+        worker: Looks at them.
+        keeper: Keeps its stills.
+        snapshots: Where they lie, and their limits.
+        places: What is counted.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: CameraSettings,
+        models: ModelSet,
+        around: Surroundings,
+        source: LiveSource | None = None,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.models = models
+        self._around = around
+        self._frames: LatestBox[Frame] = LatestBox()
+        self.source = source or LiveSource(name, settings, around.clock, self._frames)
+        folder = around.stills / name
+        self.snapshots = SnapshotFolder(folder, settings.snapshots)
+        self.keeper = SnapshotKeeper(folder, settings.snapshots, around.takes_snapshots)
+        self.places: tuple[Place, ...] = tuple(places_of(settings, models.labels))
+        self._telling = Telling(
+            name, self.places, around.board, around.topics, self.keeper, around.sends_snapshots
+        )
+        self.worker = CameraWorker(
+            CameraWatch(name, settings, models.input_size, _new_event_id, models.labels_by_pack),
+            self._frames,
+            around.devices,
+            asking=Asking(models.names, settings.tracking.min_score),
+            clock=around.clock,
+            commit=around.commit,
+            concluded=self._telling,
+        )
+
+    def succeeded_by(self, settings: CameraSettings, models: ModelSet) -> Camera:
+        """Return the same camera with other settings; its source goes on if it can.
+
+        The successor gets the frames once it watches; until then this one does.
+        """
+        is_same_feed = all(
+            getattr(settings, key) == getattr(self.settings, key) for key in FEED_KEYS
+        )
+        source = self.source if is_same_feed else None
+        return Camera(self.name, settings, models, self._around, source)
+
+    def open(self) -> None:
+        """Start the source, unless the owner has closed the camera."""
+        if not self.settings.privacy and not self.source.is_running:
+            self.source.start()
+
+    def close(self) -> None:
+        """Stop the source."""
+        self.source.stop()
+
+    def watch(self) -> None:
+        """Begin to look, and to tell."""
+        self.source.deliver_to(self._frames)
+        self._telling.tell_counts(())
+        self.worker.start()
+
+    def rest(self) -> None:
+        """Look no more; what is open ends."""
+        self.worker.stop()
+
+    def tell_unseen(self) -> None:
+        """Say that this camera cannot see: nothing else is known before its first frame."""
+        topic = self._around.topics.camera_availability(self.name)
+        self._around.board.put(topic, availability_message(False))
+
+    @property
+    def figures(self) -> CameraFigures:
+        """How it does now; from any thread."""
+        return CameraFigures(self.source.stats(), self.worker.stats)
+
+    @property
+    def steered(self) -> Steered:
+        """What commands act on."""
+        return Steered(self.source, self.worker, self.keeper, self.snapshots.folder)
+
+    @property
+    def shown(self) -> Shown:
+        """What the live view shows of it."""
+        topic = self._around.topics.live(self.name)
+        return Shown(topic, lambda: self.worker.newest_frame, self.settings.snapshots.quality)
+
+
+def _new_event_id(wall_ns: int) -> str:
+    return event_id(wall_ns, random_bits())

@@ -1,0 +1,198 @@
+"""The devices that networks run on, as cameras ask them: what is behind can be replaced meanwhile.
+
+Which packs and sticks there are is fixed in an `Executor` for its life. When the owner wants
+others, a second one is made ready beside it, and takes over in one step.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from camera_app.clock import Clock
+from camera_app.config import ALL_STICKS, NO_STICK, CameraSettings, InferenceSettings
+from camera_app.inference.edgetpu import Performance, Stick
+from camera_app.models import ModelPack, ModelSet, find_ladder
+from camera_app.scheduling import (
+    Answer,
+    CameraShare,
+    CpuSeats,
+    Demand,
+    Executor,
+    ExecutorStats,
+    Pressure,
+    StickPlan,
+)
+from camera_app.threads import Closed
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePlan:
+    """Which networks run on which devices.
+
+    Attributes:
+        inference: The owner's wishes.
+        ladders: By model, the packs that can stand in for it, itself first.
+    """
+
+    inference: InferenceSettings
+    ladders: Mapping[str, tuple[ModelPack, ...]]
+
+    def is_like(self, other: DevicePlan) -> bool:
+        """Say whether devices and networks are the same, to the digests of the packs."""
+        return self._essence() == other._essence()
+
+    def _essence(self) -> object:
+        inference = self.inference
+        devices = inference.cpu_seats, inference.edgetpu, inference.edgetpu_performance
+        return devices, {
+            name: [(pack.name, pack.digest) for pack in ladder]
+            for name, ladder in self.ladders.items()
+        }
+
+
+def device_plan(
+    inference: InferenceSettings, models: Iterable[ModelSet], trusted_keys: Iterable[str] = ()
+) -> DevicePlan:
+    """Return the plan for the models of all cameras.
+
+    Raises:
+        ModelError: A pack that may stand in for another is wrong or missing.
+    """
+    keys = tuple(trusted_keys)
+    packs = {pack.name: pack for one in models for pack in one.packs}
+    return DevicePlan(
+        inference,
+        {
+            name: find_ladder(pack, keys) if inference.smaller_models else (pack,)
+            for name, pack in packs.items()
+        },
+    )
+
+
+def shares_of(cameras: Mapping[str, CameraSettings]) -> dict[str, CameraShare]:
+    """Return what each camera may take of the devices."""
+    return {
+        name: CameraShare(camera.priority, min(camera.min_fps, camera.fps))
+        for name, camera in cameras.items()
+    }
+
+
+def stick_plan(settings: InferenceSettings) -> StickPlan | None:
+    """Return which sticks are to be used; None: none."""
+    if settings.edgetpu == (NO_STICK,):
+        return None
+    performance = None
+    if settings.edgetpu_performance != "default":
+        performance = Performance(settings.edgetpu_performance.capitalize())
+
+    def make(place: str, packs: Sequence[ModelPack]) -> Stick:
+        return Stick(place, packs, performance)
+
+    return StickPlan(make, () if settings.edgetpu == (ALL_STICKS,) else settings.edgetpu)
+
+
+class Devices:
+    """Whoever looks just now. Asked from any thread; changed by the caller of start and stop.
+
+    Args:
+        clock: Time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()  # guards the exchange of the two fields below
+        self._executor: Executor | None = None
+        self._gone_cpu_ns = 0  # what executors that are gone have taken of the processor
+        self._plan: DevicePlan | None = None  # owned by the caller of start and stop
+
+    def start(self, plan: DevicePlan, shares: Mapping[str, CameraShare]) -> None:
+        """Begin to look.
+
+        Raises:
+            ModelError: A pack cannot be loaded.
+        """
+        executor = self._ready(plan, shares)
+        self._take_over(executor, plan)
+        executor.use_sticks()
+
+    def stop(self) -> None:
+        """Cancel what waits, and look no more."""
+        if self._executor is not None:
+            self._executor.stop()
+
+    def change(self, plan: DevicePlan, shares: Mapping[str, CameraShare]) -> None:
+        """Look with these networks and devices from now on, and by these shares.
+
+        Networks and devices that are the same go on as they are. If others are wanted, those are
+        ready before the old ones are given up.
+
+        Raises:
+            ModelError: A pack cannot be loaded; then all is as it was before.
+        """
+        before = self._in_use
+        if self._plan is not None and plan.is_like(self._plan):
+            before.reshare(shares)
+            return
+        executor = self._ready(plan, shares)
+        self._take_over(executor, plan)
+        before.stop()  # gives the sticks back, which the other takes up now
+        executor.use_sticks()
+
+    def ask(self, demands: Sequence[Demand]) -> list[Answer]:
+        """Ask for the demands of one frame; as `Executor.ask`."""
+        executor = self._in_use
+        try:
+            return executor.ask(demands)
+        except Closed:
+            if executor is self._in_use:
+                raise
+            return self._in_use.ask(demands)  # it was replaced between the two lines above
+
+    def note_pressure(self, pressure: Pressure) -> None:
+        """Take note of what the machine suffers from."""
+        self._in_use.note_pressure(pressure)
+
+    def wake_stick(self, place: str) -> None:
+        """Have a stick that was put away tried again; as `Executor.wake_stick`."""
+        self._in_use.wake_stick(place)
+
+    @property
+    def cpu_time_ns(self) -> int:
+        """Processor time spent inside networks on the CPU so far."""
+        with self._lock:
+            executor, gone_ns = self._executor, self._gone_cpu_ns
+        return gone_ns + (0 if executor is None else executor.cpu_time_ns)
+
+    @property
+    def stats(self) -> ExecutorStats:
+        """How things stand."""
+        return self._in_use.stats
+
+    @property
+    def _in_use(self) -> Executor:
+        executor = self._executor
+        assert executor is not None, "asked before start"
+        return executor
+
+    def _ready(self, plan: DevicePlan, shares: Mapping[str, CameraShare]) -> Executor:
+        """Return an executor with every network loaded, and no stick in use yet."""
+        rungs = {pack.name: pack for ladder in plan.ladders.values() for pack in ladder}
+        stand_ins = rungs.keys() - plan.ladders.keys()
+        seats = CpuSeats(rungs, plan.inference.cpu_seats, stand_ins=stand_ins)
+        sticks = stick_plan(plan.inference)
+        executor = Executor(plan.ladders, seats, shares, self._clock, sticks)
+        try:
+            executor.load()
+        except BaseException:
+            executor.stop()
+            raise
+        return executor
+
+    def _take_over(self, executor: Executor, plan: DevicePlan) -> None:
+        with self._lock:
+            if self._executor is not None:
+                self._gone_cpu_ns += self._executor.cpu_time_ns
+            self._executor = executor
+        self._plan = plan
