@@ -68,6 +68,9 @@ RESERVED_CAMERA_NAMES = frozenset(
     {"availability", "status", "events", "fallback", "result", "restart", "self_test"}
 )
 
+# Kinds of source that hand over pictures, nothing that could be kept as it is.
+SOURCES_OF_PICTURES = frozenset({"v4l2", "picamera", "synthetic"})
+
 
 class Section(BaseModel):
     """A table of the file: unknown keys are refused, values never change."""
@@ -79,10 +82,11 @@ class DataSettings(Section):
     """Where the camera keeps what it knows."""
 
     folder: Path = Path("/var/lib/camera-app")
-    """Folder of the database and the snapshots; made if it is absent."""
+    """Folder of the database, the films and the snapshots; made if it is absent."""
     reserve_megabytes: Annotated[float, Field(ge=0)] = 200.0
-    """Space kept free of pictures, in millions of bytes. With less than this no films are kept,
-    with less than half of it no snapshots, and the oldest go: the rest is for events."""
+    """Space kept free of pictures, in millions of bytes. With less than this no films are made, and
+    the oldest go; with less than half of it no snapshots, and the oldest of those go too: the rest
+    is for events."""
 
 
 class MqttSettings(Section):
@@ -298,6 +302,31 @@ class SnapshotSettings(Section):
     """Age at which a snapshot goes."""
 
 
+class RecordingSettings(Section):
+    """Films of events, kept on this device. None of them is ever sent."""
+
+    enabled: bool = False
+    """Whether to keep them. Can be switched over MQTT."""
+    method: Literal["auto", "copy", "encode"] = "auto"
+    """`copy`: keep what the camera sends as it is, which costs next to nothing; `encode`: compress
+    what is looked at anew, which costs processor time; `auto`: copy where that can be, encode where
+    it cannot: under privacy masks, and where no H.264 or H.265 comes."""
+    before_s: Annotated[float, Field(ge=0, le=60)] = 5.0
+    """A film begins so long before its event, in seconds."""
+    after_s: Annotated[float, Field(ge=0, le=300)] = 5.0
+    """And ends so long after it."""
+    max_s: Annotated[float, Field(ge=10, le=3600)] = 300.0
+    """Longest film, in seconds; what lasts longer has several."""
+    encode_fps: Annotated[float, Field(gt=0, le=30)] = 5.0
+    """Pictures a second where they are compressed here; `fps` is the most there can be."""
+    buffer_megabytes: Annotated[int, Field(ge=1, le=512)] = 16
+    """Most memory for what was before an event, in millions of bytes."""
+    max_megabytes: Annotated[int, Field(ge=10)] = 5000
+    """Space for this camera's films; the oldest go first."""
+    max_days: Annotated[float, Field(gt=0)] = 14.0
+    """Age at which a film goes."""
+
+
 class RetentionSettings(Section):
     """How long events are kept."""
 
@@ -377,6 +406,31 @@ class CameraSettings(Section):
     """Parts of the picture that nobody may see."""
     snapshots: SnapshotSettings = SnapshotSettings()
     """Stills of the best moment."""
+    recording: RecordingSettings = RecordingSettings()
+    """Films of what happened."""
+
+    @property
+    def can_record(self) -> bool:
+        """Whether films are possible at all, switched on or not."""
+        return not self._why_no_copy or self.recording.method != "copy"
+
+    @property
+    def _why_no_copy(self) -> str:
+        """Why what the source sends must not or cannot be kept as it is; empty: it may."""
+        if self.privacy_masks:
+            return "the camera has privacy masks, and what it sends shows what is under them"
+        if self.source.partition(":")[0] in SOURCES_OF_PICTURES:
+            return "this source sends pictures, no film"
+        return ""
+
+    @model_validator(mode="after")
+    def _can_do_what_is_wanted(self) -> CameraSettings:
+        if self.recording.enabled and not self.can_record:
+            raise ValueError(
+                f'recording.method "copy" cannot be: {self._why_no_copy}; "encode" can, and costs '
+                "processor time"
+            )
+        return self
 
     @field_validator("zones")
     @classmethod

@@ -10,11 +10,12 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from camera_app.capture.address import Address, Kind, parse_address
+from camera_app.capture.filming import FilmDesk, FilmMeans
 from camera_app.capture.masks import MaskPainter
 from camera_app.capture.source import Reader, Reason, Shot, reason_of
 from camera_app.capture.thinning import Thinner
@@ -23,6 +24,9 @@ from camera_app.children import Channel, ChannelClosed
 from camera_app.clock import NS_PER_S, seconds
 from camera_app.errors import SourceError
 from camera_app.values import Size
+
+if TYPE_CHECKING:  # it comes with FFmpeg, which a camera at the ribbon does without
+    from camera_app.capture.container import PacketTap
 
 ENTRY = "camera_app.capture.child:run"
 
@@ -45,6 +49,7 @@ class Errand:
         height: The same.
         rtsp_transport: `tcp` or `udp`.
         masks: Corners of each privacy mask, as shares.
+        films: How films are made here, should they be wanted.
     """
 
     source: str
@@ -53,6 +58,11 @@ class Errand:
     height: int | None = None
     rtsp_transport: str = "tcp"
     masks: tuple[tuple[tuple[float, float], ...], ...] = ()
+    films: FilmMeans = field(default_factory=FilmMeans)
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Errand:
+        return cls(**{**plain, "films": FilmMeans(**plain["films"])})
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
@@ -66,7 +76,7 @@ def run(channel: Channel, errand: Mapping[str, Any]) -> None:
     """Read the source of the errand until it ends, fails, or the parent has had enough."""
     sender = FrameSender(channel)
     try:
-        sender.send_end(_ending_of(Errand(**errand), sender))
+        sender.send_end(_ending_of(Errand.from_json(errand), sender))
     except ChannelClosed:
         return  # the parent is gone, or has no use for us
 
@@ -87,56 +97,65 @@ def _ending_of(errand: Errand, sender: FrameSender) -> Ending:
 
 
 def _deliver(errand: Errand, sender: FrameSender) -> None:
-    reader = make_reader(errand)
+    desk = FilmDesk(errand.films, is_masked=bool(errand.masks))
+    reader = make_reader(errand, desk.tap())
     try:
         reader.open()
-        _Delivery(reader, errand, sender).run()
+        _Delivery(reader, errand, sender, desk).run()
     finally:
+        desk.close()  # before the reader, which may take its time
+        for news in desk.news():
+            sender.send_film(news)
         reader.close()
 
 
-def make_reader(errand: Errand) -> Reader:
+def make_reader(errand: Errand, tap: PacketTap | None = None) -> Reader:
     """Return the reader that an errand needs, not yet open.
+
+    Args:
+        errand: What to read.
+        tap: Wants the compressed packets, where there are any.
 
     Raises:
         SourceUnsupported: Its source is none that we know.
     """
     address = parse_address(errand.source)
-    return _MAKERS[address.kind](address, errand)
+    return _MAKERS[address.kind](address, errand, tap)
 
 
 # Each reader is imported only where it is needed: a camera at the ribbon does without FFmpeg.
-def _network(address: Address, errand: Errand) -> Reader:
+def _network(address: Address, errand: Errand, tap: PacketTap | None) -> Reader:
     from camera_app.capture.network import NetworkReader
 
-    return NetworkReader(address, rtsp_transport=errand.rtsp_transport)
+    return NetworkReader(address, rtsp_transport=errand.rtsp_transport, tap=tap)
 
 
-def _v4l2(address: Address, errand: Errand) -> Reader:
+def _v4l2(address: Address, errand: Errand, _: PacketTap | None) -> Reader:
     from camera_app.capture.v4l2 import V4l2Reader
 
     return V4l2Reader(address.target, size=errand.size, fps=errand.fps)
 
 
-def _picamera(address: Address, errand: Errand) -> Reader:
+def _picamera(address: Address, errand: Errand, _: PacketTap | None) -> Reader:
     from camera_app.capture.picamera import PicameraReader
 
     return PicameraReader(int(address.target), size=errand.size, fps=errand.fps)
 
 
-def _synthetic(address: Address, _: Errand) -> Reader:
+def _synthetic(address: Address, _: Errand, __: PacketTap | None) -> Reader:
     from camera_app.capture.synthetic import Scene, SyntheticReader
 
     return SyntheticReader(Scene.from_options(address.options))
 
 
-def _file(address: Address, _: Errand) -> Reader:
+def _file(address: Address, _: Errand, tap: PacketTap | None) -> Reader:
     from camera_app.capture.file import FileReader
 
-    return FileReader(Path(address.target), is_looped=address.options.get("loop") == "1")
+    is_looped = address.options.get("loop") == "1"
+    return FileReader(Path(address.target), is_looped=is_looped, tap=tap)
 
 
-_MAKERS: dict[Kind, Callable[[Address, Errand], Reader]] = {
+_MAKERS: dict[Kind, Callable[[Address, Errand, PacketTap | None], Reader]] = {
     Kind.NETWORK: _network,
     Kind.V4L2: _v4l2,
     Kind.PICAMERA: _picamera,
@@ -148,8 +167,9 @@ _MAKERS: dict[Kind, Callable[[Address, Errand], Reader]] = {
 class _Delivery:
     """The way of pictures from an open reader to the sender."""
 
-    def __init__(self, reader: Reader, errand: Errand, sender: FrameSender) -> None:
+    def __init__(self, reader: Reader, errand: Errand, sender: FrameSender, desk: FilmDesk) -> None:
         self._reader = reader
+        self._desk = desk
         self._sender = sender
         self._thinner = Thinner(errand.fps)
         self._painter = MaskPainter(errand.masks)
@@ -166,6 +186,14 @@ class _Delivery:
             if self._reader.is_recorded:
                 self._wait_for(shot)
             self._pass_on(shot)
+            self._see_to_films()
+
+    def _see_to_films(self) -> None:
+        order, self._sender.order = self._sender.order, None
+        if order is not None:
+            self._desk.obey(order)
+        for news in self._desk.news():
+            self._sender.send_film(news)
 
     def _pass_on(self, shot: Shot) -> None:
         if not self._thinner.takes(shot.at_ns):
@@ -175,6 +203,7 @@ class _Delivery:
         captured_ns = time.monotonic_ns() if self._reader.is_recorded else shot.captured_ns
         self._last_captured_ns = max(captured_ns, self._last_captured_ns + 1)
         picture = self._painter.painted(shot.picture())
+        self._desk.show(picture, self._last_captured_ns)
         self._sender.send(picture, self._last_captured_ns, self._counts())
         self._counted_ns = self._last_captured_ns
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Protocol
 
 import av
 import numpy as np
@@ -38,6 +39,22 @@ _RANGE_FULL = 2
 _HD_HEIGHT = 720
 
 Opener = Callable[[], InputContainer]
+
+# Formats without time stamps: FFmpeg makes some up at 25 a second, so arrival is the only time.
+TIMELESS_FORMATS = frozenset({"mpjpeg", "mjpeg", "image2pipe", "jpeg_pipe", "h264", "hevc"})
+
+
+class PacketTap(Protocol):
+    """Whoever wants the compressed packets as they come, before they are decoded.
+
+    Called on the reader's thread, for each packet; must not block.
+    """
+
+    def begin(self, stream: VideoStream, *, is_timeless: bool) -> None:
+        """Take note of a stream that was opened; what came before is another one's."""
+
+    def take(self, packet: av.Packet[VideoStream]) -> None:
+        """Take a packet."""
 
 
 class TimeLine:
@@ -74,11 +91,13 @@ class ContainerReader:
         where: str,
         *,
         decoder_threads: int = DECODER_THREADS,
+        tap: PacketTap | None = None,
     ) -> None:
         """Remember; `where` names the source in errors and holds no secret."""
         self._opener = opener
         self._where = where
         self._decoder_threads = decoder_threads
+        self._tap = tap
         self._container: InputContainer | None = None
         self._frames: Iterator[VideoFrame] = iter(())
         self._corrupt_in_a_row = 0
@@ -91,6 +110,8 @@ class ContainerReader:
             stream = self._first_video(self._container)
             stream.thread_type = "AUTO"
             stream.codec_context.thread_count = self._decoder_threads
+        if self._tap is not None:
+            self._tap.begin(stream, is_timeless=self.is_timeless)
         self._time_line = TimeLine(_period_ns(stream))
         self._frames = self._decoded(self._container, stream)
         return stream
@@ -105,6 +126,11 @@ class ContainerReader:
         """FFmpeg's name of how its pictures are encoded; empty until it is open."""
         streams = self._container.streams.video if self._container else ()
         return streams[0].codec_context.name if streams else ""
+
+    @property
+    def is_timeless(self) -> bool:
+        """Whether the opened format has no time stamps of its own."""
+        return self.format_name in TIMELESS_FORMATS
 
     @property
     def duration_s(self) -> float | None:
@@ -137,6 +163,8 @@ class ContainerReader:
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
         for packet in self._packets(container, stream):
+            if self._tap is not None:
+                self._tap.take(packet)
             try:
                 frames = packet.decode()
             except av.InvalidDataError:

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 from av.video.stream import VideoStream
 
-from camera_app.capture.container import DECODER_THREADS, ContainerReader, shot
+from camera_app.capture.container import DECODER_THREADS, ContainerReader, PacketTap, shot
 from camera_app.capture.source import Shot
 from camera_app.errors import SourceUnsupported
 from camera_app.values import Size
@@ -37,12 +37,17 @@ class FileReader:
     is_recorded = True
 
     def __init__(
-        self, path: Path, *, is_looped: bool = False, decoder_threads: int = DECODER_THREADS
+        self,
+        path: Path,
+        *,
+        is_looped: bool = False,
+        decoder_threads: int = DECODER_THREADS,
+        tap: PacketTap | None = None,
     ) -> None:
         self._path = path
         self._is_looped = is_looped
         self._container = ContainerReader(
-            lambda: av.open(str(path)), str(path), decoder_threads=decoder_threads
+            lambda: av.open(str(path)), str(path), decoder_threads=decoder_threads, tap=tap
         )
         self._period_ns = 0
         self._round_began_ns = 0

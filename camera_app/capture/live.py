@@ -23,8 +23,18 @@ from camera_app.capture.address import (
 )
 from camera_app.capture.backoff import BackOff
 from camera_app.capture.child import ENTRY, Errand
+from camera_app.capture.filming import FilmMeans
 from camera_app.capture.source import Reason, SourceRefused, reason_of
-from camera_app.capture.wire import Counts, Delivery, Ending, FrameReceiver, Unintelligible
+from camera_app.capture.wire import (
+    Counts,
+    Delivery,
+    Ending,
+    FilmNews,
+    FilmOrder,
+    FrameReceiver,
+    Said,
+    Unintelligible,
+)
 from camera_app.children import ChannelClosed, ChildProcess
 from camera_app.clock import Clock, seconds
 from camera_app.errors import SourceError
@@ -75,8 +85,9 @@ class SourceStats:
 class LiveSource(Worker):
     """Delivers the frames of one camera, whatever happens to it.
 
-    `on_change` is called on this source's own thread, with whether the camera can see now; it
-    must not block.
+    `on_change` is called on this source's own thread, with whether the camera can see now, and so
+    is `on_film`, with what became of a film; None says that the child is gone and with it whoever
+    wrote a film. Both must not block.
     """
 
     def __init__(
@@ -87,6 +98,7 @@ class LiveSource(Worker):
         frames: LatestBox[Frame],
         *,
         on_change: Callable[[bool], None] | None = None,
+        on_film: Callable[[FilmNews | None], None] | None = None,
         back_off: BackOff | None = None,
     ) -> None:
         super().__init__(f"camera-app-source-{name}")
@@ -95,6 +107,7 @@ class LiveSource(Worker):
         self._clock = clock
         self._frames = frames
         self._on_change = on_change
+        self._on_film = on_film
         self._back_off = back_off or BackOff(random=random.SystemRandom().random)
         self._delivering_since_ns = 0  # of the source's own thread
         self._lives = 0  # of the source's own thread
@@ -107,6 +120,17 @@ class LiveSource(Worker):
         self._dropped_before: Counter[str] = Counter()  # by children that have ended
         self._dropped = Counts()  # by the child that is
         self._state = "not started"
+        self._order = FilmOrder()
+        self._is_order_sent = True
+
+    def film(self, order: FilmOrder) -> None:
+        """Have films made as an order says, by this child and those after it; any thread."""
+        with self._guard:
+            if order == self._order:
+                return
+            self._order, self._is_order_sent = order, False
+            if self._child is not None:
+                self._child.channel.interrupt()
 
     def stats(self) -> SourceStats:
         """Return how it does; from any thread."""
@@ -169,6 +193,7 @@ class LiveSource(Worker):
         finally:
             self._adopt(None)
             child.end()
+            self._tell_of_film(None)
 
     def _errand(self) -> Errand:
         return errand_of(self._settings)
@@ -180,6 +205,7 @@ class LiveSource(Worker):
         deadline = Deadline(limit_s)
         while not self.stopping.is_set():
             try:
+                self._pass_order(receiver)
                 said = receiver.receive(deadline.remaining_s())
             except ChannelClosed:
                 how = child.end(grace_s=STOP_GRACE_S)
@@ -195,19 +221,41 @@ class LiveSource(Worker):
                 deadline = Deadline(limit_s)
             elif deadline.is_over:
                 return Ending(Reason.STALLED, f"brought nothing for {limit_s:.1f} s")
-        with contextlib.suppress(ChannelClosed):
-            receiver.send_stop()
-        child.end(grace_s=STOP_GRACE_S)
+        self._bid_farewell(child, receiver)
         return Ending(Reason.ENDED, "was stopped")
 
-    def _take(self, said: Delivery | Counts | None) -> bool:
-        """Pass a frame on; return whether what was said shows that the source lives."""
+    def _bid_farewell(self, child: ChildProcess, receiver: FrameReceiver) -> None:
+        """Ask the child to end, and hear what it has to say of its film until it does."""
+        deadline = Deadline(STOP_GRACE_S)
+        with contextlib.suppress(ChannelClosed, Unintelligible):
+            receiver.send_stop()
+            while not deadline.is_over:
+                said = receiver.receive(deadline.remaining_s())
+                if isinstance(said, FilmNews):
+                    self._tell_of_film(said)
+                elif isinstance(said, Ending):
+                    break
+        child.end(grace_s=deadline.remaining_s())
+
+    def _pass_order(self, receiver: FrameReceiver) -> None:
+        """Tell the child what is to be filmed, if it does not know."""
+        with self._guard:
+            order, is_sent = self._order, self._is_order_sent
+            self._is_order_sent = True
+        if not is_sent:
+            receiver.send_order(order)
+
+    def _take(self, said: Said | None) -> bool:
+        """Pass on what came; return whether it shows that the source lives."""
+        if isinstance(said, FilmNews):
+            self._tell_of_film(said)
+            return False
         if isinstance(said, Counts):
             with self._guard:
                 is_alive = said.thinned > self._dropped.thinned
                 self._dropped = said
             return is_alive
-        if said is None:
+        if not isinstance(said, Delivery):
             return False
         with self._guard:
             is_first = not self._is_delivering
@@ -252,10 +300,15 @@ class LiveSource(Worker):
     def _adopt(self, child: ChildProcess | None) -> None:
         with self._guard:
             self._child = child
+            self._is_order_sent = self._order == FilmOrder()  # which a new child does by itself
 
     def _set_state(self, state: str) -> None:
         with self._guard:
             self._state = state
+
+    def _tell_of_film(self, news: FilmNews | None) -> None:
+        if self._on_film is not None:
+            self._on_film(news)
 
     def _tell(self, is_delivering: bool) -> None:
         if self._on_change is not None:
@@ -278,6 +331,12 @@ def errand_of(settings: CameraSettings) -> Errand:
         height=settings.height,
         rtsp_transport=settings.rtsp_transport,
         masks=tuple(mask.polygon for mask in settings.privacy_masks),
+        films=FilmMeans(
+            method=settings.recording.method,
+            before_s=settings.recording.before_s,
+            encode_fps=settings.recording.encode_fps,
+            buffer_bytes=settings.recording.buffer_megabytes * 1_000_000,
+        ),
     )
 
 

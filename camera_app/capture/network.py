@@ -10,11 +10,8 @@ import time
 import av
 
 from camera_app.capture.address import Address
-from camera_app.capture.container import ContainerReader, shot
+from camera_app.capture.container import ContainerReader, PacketTap, shot
 from camera_app.capture.source import Shot, SourceEnded
-
-# Formats without time stamps: FFmpeg makes some up at 25 a second, so arrival is the only time.
-_TIMELESS_FORMATS = frozenset({"mpjpeg", "mjpeg", "image2pipe", "jpeg_pipe", "h264", "hevc"})
 
 
 class NetworkReader:
@@ -22,11 +19,13 @@ class NetworkReader:
 
     is_recorded = False
 
-    def __init__(self, address: Address, *, rtsp_transport: str = "tcp") -> None:
+    def __init__(
+        self, address: Address, *, rtsp_transport: str = "tcp", tap: PacketTap | None = None
+    ) -> None:
         self._label = address.label
         options = _options(address.target, rtsp_transport)
         self._container = ContainerReader(
-            lambda: av.open(address.target, options=options), address.label
+            lambda: av.open(address.target, options=options), address.label, tap=tap
         )
         self._opened_ns = 0
         self._is_timeless = False
@@ -42,7 +41,7 @@ class NetworkReader:
     def open(self) -> None:
         self._container.open()
         self._opened_ns = time.monotonic_ns()
-        self._is_timeless = self._container.format_name in _TIMELESS_FORMATS
+        self._is_timeless = self._container.is_timeless
 
     def read(self) -> Shot:
         frame = self._container.read()

@@ -140,7 +140,7 @@ def look(channel: Channel, errand: Mapping[str, Any]) -> None:
     The parent is told after the first picture and after the last.
     """
     try:
-        for word in _words(Errand(**errand)):
+        for word in _words(Errand.from_json(errand)):
             channel.send(json.dumps(asdict(word)).encode())
     except ChannelClosed:
         return  # the parent has heard enough

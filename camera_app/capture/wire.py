@@ -4,8 +4,8 @@ The child announces memory, then a frame in one of its slots, again and again; t
 the frame out and gives the slot back. A child has no free slot only while the parent is busy;
 then its newest frame is dropped, and counted.
 
-Child to parent: `M` memory (with a descriptor), `F` frame, `C` counts, `E` the end and why.
-Parent to child: `R` slot given back, `S` stop.
+Child to parent: `M` memory (with a descriptor), `F` frame, `C` counts, `V` news of a film, `E` the
+end and why. Parent to child: `R` slot given back, `O` what is to be filmed, `S` stop.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import os
 import struct
 from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,8 +23,8 @@ from camera_app.values import ColourMatrix, Pixels, Size, Yuv420
 
 SLOTS = 3
 
-MEMORY, FRAME, COUNTS, END = b"M", b"F", b"C", b"E"
-RELEASE, STOP = b"R", b"S"
+MEMORY, FRAME, COUNTS, FILM, END = b"M", b"F", b"C", b"V", b"E"
+RELEASE, ORDER, STOP = b"R", b"O", b"S"
 
 _FRAME = struct.Struct("<cBBqQQQ")  # kind, generation, slot, captured_ns, then the counts
 _COUNTS = struct.Struct("<cQQQ")
@@ -56,6 +57,78 @@ class Ending:
 
     reason: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilmWish:
+    """A film that is wanted. Times are monotonic, the same for parent and child.
+
+    Attributes:
+        path: The file.
+        from_ns: It shows at least what came from then on, as far as that is still there.
+        until_ns: And until then.
+        goes_on: There is more to film after that: it is ended with a key picture, where the next
+            film begins.
+        follows: It is that next film: it begins at `from_ns`, not with the key picture before.
+        limit_bytes: It is ended as if its time were over when it takes so much.
+    """
+
+    path: str
+    from_ns: int
+    until_ns: int
+    goes_on: bool = False
+    follows: bool = False
+    limit_bytes: int = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class FilmOrder:
+    """What a child is to do about films, whole: a newer order replaces an older one.
+
+    Attributes:
+        is_on: Keep the last seconds, so that a film can begin before its event. Off: forget them.
+        film: The film to write; None: none, and one that is being written ends here.
+    """
+
+    is_on: bool = False
+    film: FilmWish | None = None
+
+
+class FilmEnd:
+    """Why a film was closed: fixed words."""
+
+    OVER: ClassVar = "over"  # its time is over
+    LONG: ClassVar = "long"  # it is as long as a film may be, and there is more
+    STOPPED: ClassVar = "stopped"  # nobody wants it any more
+    CHANGED: ClassVar = "changed"  # the camera sends another size or coding
+    SOURCE: ClassVar = "source"  # the source ended
+    FULL: ClassVar = "disk_full"
+    FAILED: ClassVar = "disk_failed"
+    CANNOT: ClassVar = "cannot"  # what the camera sends cannot be copied, and nothing else may be
+
+
+@dataclass(frozen=True, slots=True)
+class FilmNews:
+    """What became of a film.
+
+    Attributes:
+        path: The film.
+        why: Why it is closed; empty: it is not, its first seconds are on the disk.
+        is_kept: There is a film; False: nothing came of it, no file is there.
+        begins_ns: When its first picture came, monotonic.
+        ends_ns: When its last picture came; where there is more, when the first came that is not
+            in it.
+        pictures: How many it has.
+        left_out: How many it lacks because the disk was too slow.
+    """
+
+    path: str
+    why: str = ""
+    is_kept: bool = True
+    begins_ns: int = 0
+    ends_ns: int = 0
+    pictures: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +176,7 @@ class FrameSender:
         self._generation = 0
         self.no_slot = 0
         self.is_stopped = False
+        self.order: FilmOrder | None = None  # the newest that came; whoever obeys takes it away
 
     def send(self, picture: Yuv420, captured_ns: int, counts: Counts) -> None:
         """Hand a picture over, or count it when there is no slot."""
@@ -121,6 +195,9 @@ class FrameSender:
         told = (counts.thinned, counts.corrupt, counts.no_slot)
         self._channel.send(_COUNTS.pack(COUNTS, *told))
 
+    def send_film(self, news: FilmNews) -> None:
+        self._channel.send(FILM + json.dumps(asdict(news)).encode())
+
     def send_end(self, ending: Ending) -> None:
         self._channel.send(END + json.dumps(asdict(ending)).encode())
 
@@ -130,6 +207,8 @@ class FrameSender:
             timeout_s = 0.0
             if packet.data == STOP:
                 self.is_stopped = True
+            elif packet.data.startswith(ORDER):
+                self.order = _order_of(json.loads(packet.data[1:]))
             else:
                 _, generation, slot = _RELEASE.unpack(packet.data)
                 if generation == self._generation:
@@ -164,6 +243,9 @@ class Delivery:
     counts: Counts
 
 
+Said = Delivery | Counts | FilmNews | Ending
+
+
 class Unintelligible(Exception):
     """A child says what makes no sense; whatever it has become, it is to be ended."""
 
@@ -177,7 +259,7 @@ class FrameReceiver:
         self._slots: list[Pixels] = []
         self._generation = -1
 
-    def receive(self, timeout_s: float) -> Delivery | Counts | Ending | None:
+    def receive(self, timeout_s: float) -> Said | None:
         """Return what the child says next, or None when the time is over or somebody interrupts.
 
         Raises:
@@ -192,7 +274,7 @@ class FrameReceiver:
         except (ValueError, KeyError, TypeError, struct.error) as error:
             raise Unintelligible(packet.data[:16]) from error
 
-    def _understood(self, packet: Packet) -> Delivery | Counts | Ending | None:
+    def _understood(self, packet: Packet) -> Said | None:
         kind = packet.data[:1]
         if kind == FRAME:
             return self._delivery(packet.data)
@@ -201,10 +283,15 @@ class FrameReceiver:
             return None
         if kind == COUNTS:
             return Counts(*_COUNTS.unpack(packet.data)[1:])
+        if kind == FILM:
+            return FilmNews(**json.loads(packet.data[1:]))
         if kind == END:
             said = json.loads(packet.data[1:])
             return Ending(str(said["reason"]), str(said["text"]))
         raise ValueError(f"a source child says {packet.data[:16]!r}")
+
+    def send_order(self, order: FilmOrder) -> None:
+        self._channel.send(ORDER + json.dumps(asdict(order)).encode())
 
     def send_stop(self) -> None:
         self._channel.send(STOP)
@@ -228,6 +315,11 @@ class FrameReceiver:
         picture = self._layout.over(self._slots[slot].copy())
         self._channel.send(_RELEASE.pack(RELEASE, generation, slot))
         return Delivery(picture, captured_ns, Counts(*told))
+
+
+def _order_of(said: dict[str, Any]) -> FilmOrder:
+    film = said["film"]
+    return FilmOrder(said["is_on"], None if film is None else FilmWish(**film))
 
 
 def _copy(picture: Yuv420, slot: Yuv420) -> None:
