@@ -44,12 +44,14 @@ torture: ## cut, kill and fill everything that an event passes, at every step, m
 	@tools/setup.sh dev
 	@$(BIN)/python -m pytest tests/torture --torture $(ARGS)
 
-check: ## format, lint, types, and which room may import which
+check: ## format, lint, types, security, and which room may import which
 	@tools/setup.sh dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/bandit -q -c pyproject.toml -r camera_app tools
+	@$(BIN)/python -m tools.audit
 
 ha: ## try the camera with the real Home Assistant, two versions of it, minutes once they are installed
 	@tools/setup.sh dev

@@ -19,6 +19,7 @@ import json
 import logging
 import mmap
 import os
+import resource
 import select
 import signal
 import socket
@@ -284,6 +285,17 @@ def serve(descriptor: int, parent_pid: int) -> None:
     _name_process(opening["name"])
     module, _, function = opening["entry"].partition(":")
     getattr(importlib.import_module(module), function)(channel, opening["errand"])
+
+
+def bound_memory(limit_bytes: int) -> None:
+    """Let this process fail, and be started again, before it takes the machine's memory.
+
+    What counts is what a process writes for itself; memory that is shared, and what a driver
+    maps, does not.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = limit_bytes if hard == resource.RLIM_INFINITY else min(hard, limit_bytes)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 def _die_with(parent_pid: int) -> None:

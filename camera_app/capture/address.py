@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from camera_app.errors import SourceUnsupported
 
-PASSWORD_PLACE = "{password}"  # noqa: S105 - the place of one, not one
+PASSWORD_PLACE = "{password}"  # noqa: S105 # nosec B105 # the place of one, not one
 
 
 class Kind(Enum):

@@ -20,7 +20,7 @@ from camera_app.capture.masks import MaskPainter
 from camera_app.capture.source import Reader, Reason, Shot, reason_of
 from camera_app.capture.thinning import Thinner
 from camera_app.capture.wire import Counts, Ending, FrameSender
-from camera_app.children import Channel, ChannelClosed
+from camera_app.children import Channel, ChannelClosed, bound_memory
 from camera_app.clock import NS_PER_S, seconds
 from camera_app.errors import SourceError
 from camera_app.values import Size
@@ -31,6 +31,10 @@ if TYPE_CHECKING:  # it comes with FFmpeg, which a camera at the ribbon does wit
 ENTRY = "camera_app.capture.child:run"
 
 _log = logging.getLogger(__name__)
+
+# A child with Python, NumPy and FFmpeg has 110 MB; decoding 4K takes some 200 MB more, 8K up to
+# twice that. A stream that wants more is broken, or means harm.
+MEMORY_LIMIT_BYTES = 768 * 1024 * 1024
 
 # Frames that are left out are reported this often, so that the parent knows the source lives.
 _COUNTS_EVERY_NS = NS_PER_S // 2
@@ -74,6 +78,7 @@ class Errand:
 
 def run(channel: Channel, errand: Mapping[str, Any]) -> None:
     """Read the source of the errand until it ends, fails, or the parent has had enough."""
+    bound_memory(MEMORY_LIMIT_BYTES)
     sender = FrameSender(channel)
     try:
         sender.send_end(_ending_of(Errand.from_json(errand), sender))

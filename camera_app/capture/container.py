@@ -19,7 +19,13 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.stream import VideoStream
 
-from camera_app.capture.source import Shot, SourceEnded, SourceLocked, SourceRefused
+from camera_app.capture.source import (
+    MOST_PIXELS,
+    Shot,
+    SourceEnded,
+    SourceLocked,
+    SourceRefused,
+)
 from camera_app.clock import NS_PER_S
 from camera_app.errors import SourceError, SourceLost, SourceUnsupported
 from camera_app.values import ColourMatrix, Pixels, Size, Yuv420
@@ -29,6 +35,9 @@ DECODER_THREADS = 1
 
 # Damaged pieces in a row after which a stream is taken for something else than video.
 CORRUPT_LIMIT = 500
+
+# Options of every decoder: what says that it is larger costs no memory.
+_DECODER_OPTIONS = {"max_pixels": str(MOST_PIXELS)}
 
 # A stamp that goes back further than this is a new time line, not a wrong stamp.
 JUMP_NS = NS_PER_S
@@ -110,6 +119,7 @@ class ContainerReader:
             stream = self._first_video(self._container)
             stream.thread_type = "AUTO"
             stream.codec_context.thread_count = self._decoder_threads
+            stream.codec_context.options = _DECODER_OPTIONS
         if self._tap is not None:
             self._tap.begin(stream, is_timeless=self.is_timeless)
         self._time_line = TimeLine(_period_ns(stream))
@@ -159,7 +169,14 @@ class ContainerReader:
             raise SourceUnsupported(
                 "has no video in it", where=self._where, remedy="Give a file or stream with video."
             )
-        return container.streams.video[0]
+        stream = container.streams.video[0]
+        if stream.width * stream.height > MOST_PIXELS:
+            raise SourceUnsupported(
+                f"has pictures of {stream.width}x{stream.height}, too large to be looked at",
+                where=self._where,
+                remedy="Give the camera's smaller stream.",
+            )
+        return stream
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
         for packet in self._packets(container, stream):

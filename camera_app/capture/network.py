@@ -14,6 +14,11 @@ from camera_app.capture.container import ContainerReader, PacketTap, shot
 from camera_app.capture.source import Shot, SourceEnded
 
 
+# How a stream may be fetched. A playlist names further addresses, and whoever answers in the
+# camera's place writes it: none of them may be a file of this machine.
+_PROTOCOLS = "rtsp,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto,rtmp,rtmps,srt,mmsh,mmst"
+
+
 class NetworkReader:
     """Reads a stream from an address."""
 
@@ -23,7 +28,10 @@ class NetworkReader:
         self, address: Address, *, rtsp_transport: str = "tcp", tap: PacketTap | None = None
     ) -> None:
         self._label = address.label
-        options = _options(address.target, rtsp_transport)
+        options = _options(address.target, rtsp_transport) | {
+            # The owner's own word counts, whatever it is.
+            "protocol_whitelist": f"{_PROTOCOLS},{address.target.partition(':')[0]}"
+        }
         self._container = ContainerReader(
             lambda: av.open(address.target, options=options), address.label, tap=tap
         )

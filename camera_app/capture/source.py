@@ -14,6 +14,10 @@ from typing import ClassVar, Protocol
 from camera_app.errors import SourceError, SourceLost, SourceUnsupported
 from camera_app.values import Yuv420
 
+# A picture of 8K, the largest that any camera sends. Whoever says that theirs is larger wants
+# memory, not to be looked at.
+MOST_PIXELS = 8192 * 4320
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:

@@ -142,8 +142,8 @@ class _ScenePainter:
         noise = random.integers(-GROUND_SPREAD, GROUND_SPREAD, (scene.height, scene.width))
         self._ground = (GROUND_LUMA + noise).astype(np.uint8)
         # Places as shares of the way there is; speeds in ways a second.
-        self._places = random.uniform(0, 2, (scene.objects, 2))
-        self._speeds = random.uniform(0.1, 0.4, (scene.objects, 2))
+        self._places = random.uniform(0, 2, (scene.objects, 2))  # nosec B311 # a made scene
+        self._speeds = random.uniform(0.1, 0.4, (scene.objects, 2))  # nosec B311 # a made scene
         half = ((scene.height + 1) // 2, (scene.width + 1) // 2)
         self._u = np.full(half, 118, np.uint8)
         self._v = np.full(half, 138, np.uint8)

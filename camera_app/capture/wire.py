@@ -18,10 +18,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from camera_app.capture.source import MOST_PIXELS
 from camera_app.children import Channel, Packet, attach_shared, make_shared
 from camera_app.values import ColourMatrix, Pixels, Size, Yuv420
 
 SLOTS = 3
+# Where a child, whatever it has become, says a picture is larger, nothing is copied. A picture
+# may be twice as large as the largest that is read: a camera at the ribbon has no such limit.
+MOST_BYTES = 3 * MOST_PIXELS
 
 MEMORY, FRAME, COUNTS, FILM, END = b"M", b"F", b"C", b"V", b"E"
 RELEASE, ORDER, STOP = b"R", b"O", b"S"
@@ -304,6 +308,8 @@ class FrameReceiver:
         if min(size.width, size.height) < 1:
             raise ValueError(f"pictures of {size}")
         layout = Layout(size, ColourMatrix(said["matrix"]), bool(said["is_full_range"]))
+        if layout.bytes_needed > MOST_BYTES:
+            raise ValueError(f"pictures of {size}")
         memory = attach_shared(packet.descriptors[0], SLOTS * layout.bytes_needed)
         self._layout, self._generation = layout, int(said["generation"])
         self._slots = np.split(memory, SLOTS)

@@ -15,6 +15,10 @@ from camera_app.config import Config, load_config
 from camera_app.errors import CommandRefused, ConfigError
 from camera_app.logs import begin_logging
 
+# What is written belongs to the user of the service. The group may read, so that a person can be
+# let in to look at events; all others see nothing.
+PRIVATE = 0o027
+
 
 def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command's parser."""
@@ -30,6 +34,7 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal comes; begin anew, with the file as it is then, where that is asked."""
+    os.umask(os.umask(PRIVATE) | PRIVATE)  # a stricter one stays
     config = load_config(arguments.config)
     with begin_logging(level=config.log.level, form=config.log.format):
         is_to_begin_anew = _watch(config, arguments.config)
@@ -72,7 +77,7 @@ def _refuse_wrong(path: Path) -> None:
 def _begin_anew() -> None:
     """Put a new process in our place, as it was called: the same id, so that systemd follows."""
     sys.stderr.flush()
-    os.execv(sys.executable, sys.orig_argv)  # noqa: S606  no shell is wanted
+    os.execv(sys.executable, sys.orig_argv)  # noqa: S606 # nosec B606 # no shell is wanted
 
 
 def _stop_on_signals(stop: threading.Event) -> threading.Event:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from camera_app.children import bound_memory
 from camera_app.errors import CameraAppError, DeviceRefused, PackRejected
 from camera_app.inference.choice import runtime_named
 from camera_app.inference.runtime import LONGEST_REASON, Runtime
@@ -29,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 LIMIT_S = 120.0
 REFUSED = 3
+# A network of the sizes that a camera runs takes less than a quarter of it.
+MEMORY_LIMIT_BYTES = 1024 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ def _keep(path: Path, verdict: Verdict) -> None:
 def main(arguments: list[str]) -> int:
     """Be the child: load, run once on zeros, say in the exit code how it went."""
     path, runtime_name = arguments
+    bound_memory(MEMORY_LIMIT_BYTES)
     runtime = runtime_named(runtime_name)
     try:
         interpreter = runtime.load(Path(path))

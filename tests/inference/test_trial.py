@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import subprocess
 from collections.abc import Callable
@@ -126,3 +127,35 @@ def test_a_child_that_hangs_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     verdict = trial.hold_trial(tmp_path / "none.tflite", "ai-edge-litert")
     assert not verdict.accepted
     assert "did not end" in verdict.reason
+
+
+def with_giant_input(weights: bytes, side: int) -> bytes:
+    """Return weights that say that their input is a picture of so many pixels squared."""
+    old, new = ((1).to_bytes(4, "little") + 2 * n.to_bytes(4, "little") for n in (96, side))
+    assert old in weights
+    return weights.replace(old, new)
+
+
+@pytest.mark.shared
+def test_weights_that_want_the_machine_s_memory_are_refused_in_their_trial(
+    shared: Path, make_pack: MakePack
+) -> None:
+    good = (shared / f"models/classify/{LIKE}.tflite").read_bytes()
+    side = 40_000  # 4.8 GB for the input alone
+    pack = make_pack(LIKE, with_giant_input(good, side))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(PackRejected):
+        load_classifier(pack)
+    grown_bytes = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    assert grown_bytes < trial.MEMORY_LIMIT_BYTES / 4
+
+
+def test_a_trial_is_held_under_a_memory_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trial's own process, its work replaced by a look at its limits."""
+    limits = []
+    monkeypatch.setattr(trial, "bound_memory", limits.append)
+    with pytest.raises((PackRejected, DeviceRefused)):
+        trial.main([str(tmp_path / "none.tflite"), "no-such-runtime"])
+    assert limits == [trial.MEMORY_LIMIT_BYTES]

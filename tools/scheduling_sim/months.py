@@ -20,6 +20,7 @@ from tools.scheduling_sim.table import markdown_table
 from tools.scheduling_sim.world import World
 
 STICK = "usb:0"
+# Bandit's B311 below: chance plays the faults and the weather; no secret is made with it.
 DAY_S = 86_400.0
 CAMERAS = 2
 BURSTS_A_DAY = 15.0  # of each camera
@@ -82,19 +83,19 @@ class Outcome:
 def faults(days: float, random: Random) -> list[Fault]:
     """Return faults at chance moments, none beginning before the one before it is over."""
     kinds: dict[str, Callable[[], float]] = {
-        "hang": lambda: random.uniform(1, 120),
-        "unplug": lambda: random.uniform(1, 3600),
-        "slow": lambda: random.uniform(10, 600),
-        "refuse": lambda: random.uniform(1, 120),
-        "flapping plug": lambda: random.uniform(10, 120),
+        "hang": lambda: random.uniform(1, 120),  # nosec B311
+        "unplug": lambda: random.uniform(1, 3600),  # nosec B311
+        "slow": lambda: random.uniform(10, 600),  # nosec B311
+        "refuse": lambda: random.uniform(1, 120),  # nosec B311
+        "flapping plug": lambda: random.uniform(10, 120),  # nosec B311
     }
     planned: list[Fault] = []
     at_s = 60.0
     while True:
-        at_s += random.expovariate(FAULTS_A_DAY / DAY_S)
+        at_s += random.expovariate(FAULTS_A_DAY / DAY_S)  # nosec B311
         if at_s >= days * DAY_S:
             return planned
-        kind = random.choice(sorted(kinds))
+        kind = random.choice(sorted(kinds))  # nosec B311
         fault = Fault(kind, at_s, kinds[kind]())
         planned.append(fault)
         at_s += fault.lasts_s + 30.0
@@ -127,7 +128,7 @@ def strike(world: World, fault: Fault) -> None:
 
 def pressure_at(random: Random) -> Callable[[int], Pressure]:
     """Return heat that comes with the afternoon and trembles, and a supply that sags at times."""
-    sags = sorted(random.uniform(0, DAY_S) for _ in range(10))
+    sags = sorted(random.uniform(0, DAY_S) for _ in range(10))  # nosec B311
 
     def pressure(now_ns: int) -> Pressure:
         day_s = now_ns / NS_PER_S % DAY_S
@@ -141,7 +142,7 @@ def pressure_at(random: Random) -> Callable[[int], Pressure]:
 
 def run(days: float, seed: int = 0) -> Outcome:
     """Run so many days."""
-    random = Random(seed)
+    random = Random(seed)  # nosec B311
     plans = [
         CameraPlan(
             f"camera{number}",

@@ -104,9 +104,8 @@ def _opened(path: Path) -> int:
         return os.open(path, flags)
     descriptor = os.open(path, flags | os.O_CREAT, 0o666)
     with contextlib.suppress(OSError):  # the file of another user is that user's
-        os.fchmod(
-            descriptor, 0o666
-        )  # whatever the umask: the next user of the stick may be another
+        # Whatever the umask: the next user of the stick may be another, and the file holds nothing.
+        os.fchmod(descriptor, 0o666)  # nosec B103
     return descriptor
 
 
