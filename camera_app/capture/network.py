@@ -13,7 +13,6 @@ from camera_app.capture.address import Address
 from camera_app.capture.container import ContainerReader, PacketTap, shot
 from camera_app.capture.source import Shot, SourceEnded
 
-
 # How a stream may be fetched. A playlist names further addresses, and whoever answers in the
 # camera's place writes it: none of them may be a file of this machine.
 _PROTOCOLS = "rtsp,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto,rtmp,rtmps,srt,mmsh,mmst"
