@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from camera_app.clock import SystemClock
-from camera_app.health import ReadinessReport, read_readiness, runtime_folder
+from camera_app.readiness import ReadinessReport, read_readiness, runtime_folder
 
 DESCRIPTION = """Whether the service that runs here can see and can deliver, and if not, why.
 

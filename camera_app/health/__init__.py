@@ -3,14 +3,17 @@
 from camera_app.health.heartbeat import Heartbeat, SnapshotFolder
 from camera_app.health.occupancy import Place, occupancy, places_of
 from camera_app.health.pressure import PressureGauge
-from camera_app.health.readiness import Ability, Readiness, Shortfall, readiness_of
-from camera_app.health.readiness_file import (
-    ReadinessFile,
+from camera_app.health.readiness import readiness_of
+from camera_app.health.readiness_file import ReadinessFile
+from camera_app.health.status import CameraFigures, DeviceFigures, Standing, status_of
+from camera_app.readiness import (
+    Ability,
+    Readiness,
     ReadinessReport,
+    Shortfall,
     read_readiness,
     runtime_folder,
 )
-from camera_app.health.status import CameraFigures, DeviceFigures, Standing, status_of
 
 __all__ = [
     "Ability",

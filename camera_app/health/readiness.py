@@ -1,62 +1,22 @@
 """Whether the camera can see and can deliver: what "ready" means, for whoever asks. Pure.
 
 The container's health check, the words for systemd and the doctor all ask this one rule. It reads
-the frozen figures of every part and knows nothing of files or topics.
+the frozen figures of every part and knows nothing of files or topics; the values are in the module
+`camera_app.readiness`, which costs nothing to import.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 
 from camera_app.clock import nanoseconds
 from camera_app.health.status import CameraFigures, DeviceFigures
 from camera_app.media import SpaceLevel
+from camera_app.readiness import Ability, Readiness, Shortfall
 
 # While pictures come, some are looked at or found unchanged several times a second; under load
 # the scheduler promises each camera `min_fps`, which is seldom below one in some seconds.
 UNSEEN_LIMIT_S = 15.0
-
-
-class Ability(StrEnum):
-    """What a camera is there for."""
-
-    SEE = "see"
-    DELIVER = "deliver"
-
-
-@dataclass(frozen=True, slots=True)
-class Shortfall:
-    """One thing that keeps the camera from seeing or from delivering.
-
-    Attributes:
-        ability: What it cannot do.
-        where: What it is that fails: `camera front`, `store`, `disk`, `broker`.
-        problem: What is wrong, without a full stop.
-    """
-
-    ability: Ability
-    where: str
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.problem}"
-
-
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """Whether the camera can see and deliver.
-
-    Attributes:
-        shortfalls: Why not; empty: it can.
-    """
-
-    shortfalls: tuple[Shortfall, ...] = ()
-
-    @property
-    def is_ready(self) -> bool:
-        return not self.shortfalls
 
 
 def readiness_of(figures: DeviceFigures, now_ns: int) -> Readiness:

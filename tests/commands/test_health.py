@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from camera_app.cli import main
-from camera_app.health.readiness_file import FILE_NAME
+from camera_app.readiness import FILE_NAME
 from tests.publish.conftest import wait_until
 from tests.publish.mosquitto import Mosquitto
 
@@ -109,6 +109,17 @@ def test_a_service_that_stopped_telling_is_not_ready(
     )
     code, said = ask(runtime, capsys, "--json")
     assert (code, json.loads(said)["ready"], json.loads(said)["stale"]) == (1, False, True)
+
+
+def test_asking_costs_little_because_nothing_large_is_imported() -> None:
+    """It is started twice a minute, on boards on which importing everything takes seconds."""
+    script = (
+        "import sys; from camera_app.cli import main; main(['health', '--runtime-folder', '/-']);"
+        "print([name for name in ('numpy', 'cv2', 'av', 'pydantic') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+
+    assert done.stdout == b"[]\n"
 
 
 def test_without_a_service_it_says_so(runtime: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from camera_app.clock import ManualClock
 from camera_app.errors import HealthUnknown
-from camera_app.health import ReadinessFile, read_readiness, runtime_folder
-from camera_app.health.readiness_file import FILE_NAME, STALE_AFTER_S
+from camera_app.health import ReadinessFile
+from camera_app.readiness import FILE_NAME, STALE_AFTER_S, read_readiness, runtime_folder
 from camera_app.store import StoreStats
 from tests.health.figures import NOW_NS, WELL
 
