@@ -63,9 +63,11 @@ StickPlaces = Annotated[
 Vertex = tuple[Share, Share]
 Polygon = Annotated[tuple[Vertex, ...], Field(min_length=3, max_length=64)]
 
+# What is told on the `profile` topic where no profile holds: as the file says, or anything else.
+CONFIGURED, CUSTOM = "configured", "custom"
 # MQTT topics have these as levels beside the names of cameras or labels; see publish/topics.py.
 RESERVED_CAMERA_NAMES = frozenset(
-    {"availability", "status", "events", "fallback", "result", "restart", "self_test"}
+    {"availability", "status", "events", "fallback", "result", "restart", "self_test", "profile"}
 )
 
 # Kinds of source that hand over pictures, nothing that could be kept as it is.
@@ -362,6 +364,36 @@ class CommandSettings(Section):
     """Off: nothing can be changed over MQTT; `[camera.…]` alone says what holds."""
 
 
+class ProfileSettings(Section):
+    """Settings that are set together over MQTT, such as when everybody has left. What is not named
+    stays as it is."""
+
+    cameras: tuple[Name, ...] = ()
+    """The cameras that it is for; none: all."""
+    detection: bool | None = None
+    """As in `[camera.…]`, like all below."""
+    privacy: bool | None = None
+    """Whether the cameras are closed."""
+    snapshots: bool | None = None
+    """Whether stills are kept: `snapshots.enabled` of the cameras."""
+    faces: bool | None = None
+    """Whether faces are looked for."""
+    threshold: Share | None = None
+    """Score from which an object is an event: `events.min_score` of the cameras."""
+
+    @property
+    def values(self) -> dict[str, bool | float]:
+        """What is set, by the names that the settings have over MQTT."""
+        plain = self.model_dump(exclude={"cameras"}, exclude_none=True)
+        return {str(name): value for name, value in plain.items()}
+
+    @model_validator(mode="after")
+    def _sets_something(self) -> ProfileSettings:
+        if not self.values:
+            raise ValueError("sets nothing: name at least one setting, such as detection = false")
+        return self
+
+
 class CameraSettings(Section):
     """One camera."""
 
@@ -387,6 +419,12 @@ class CameraSettings(Section):
     """A source that brings no frame for this long is restarted, in seconds."""
     model: PackNames = ()
     """Model packs for this camera, written alike; none: those of `[inference]`."""
+    variant: str = ""
+    """A smaller pack that one of those names, such as `person_small`, to look with in its place;
+    empty: the pack itself. Can be chosen over MQTT."""
+    faces: bool = True
+    """Off: faces are not looked for, though a model of this camera would find them. Can be
+    switched over MQTT."""
     priority: Annotated[float, Field(gt=0, le=100)] = 1.0
     """Its share of the networks under load, in proportion to the other cameras': 2 gets twice as
     much as 1."""
@@ -475,6 +513,8 @@ class Config(Section):
     """What is logged."""
     camera: Annotated[dict[Name, CameraSettings], Field(min_length=1)]
     """The cameras, by name: `[camera.front]`."""
+    profile: dict[Name, ProfileSettings] = {}
+    """Settings that go together, by name: `[profile.away]`."""
 
     @field_validator("camera")
     @classmethod
@@ -483,6 +523,16 @@ class Config(Section):
         if taken:
             raise ValueError(f"{taken[0]!r} is a topic of the device itself; choose another name")
         return cameras
+
+    @model_validator(mode="after")
+    def _profiles_are_of_cameras(self) -> Config:
+        for name, profile in self.profile.items():
+            if name in (CONFIGURED, CUSTOM):
+                raise ValueError(f"profile.{name}: the name has a meaning of its own; choose another")
+            unknown = sorted(set(profile.cameras) - set(self.camera))
+            if unknown:
+                raise ValueError(f"profile.{name}.cameras: there is no camera {unknown[0]!r}")
+        return self
 
     @model_validator(mode="after")
     def _frigate_can_tell_places_apart(self) -> Config:

@@ -1,6 +1,6 @@
 """One camera's way from frames to event changes; live and replay both drive it."""
 
-from camera_app.pipeline.asking import Asking
+from camera_app.pipeline.asking import Asking, ModelChoice
 from camera_app.pipeline.looking import Looker, LookPlan, ShedReason
 from camera_app.pipeline.merging import Look, merge_regions
 from camera_app.pipeline.watch import CameraWatch
@@ -16,6 +16,7 @@ __all__ = [
     "Look",
     "LookPlan",
     "Looker",
+    "ModelChoice",
     "Orders",
     "ShedReason",
     "merge_regions",

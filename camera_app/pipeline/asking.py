@@ -6,13 +6,28 @@ Live and replay both ask so, and put the answers together again in the order of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from camera_app.clock import nanoseconds
 from camera_app.pipeline.looking import LookPlan
 from camera_app.pipeline.merging import Look, of_all_models
 from camera_app.scheduling import ANSWER_WITHIN_S, Demand
 from camera_app.values import Detection, Frame
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """One of a camera's models, and what may be asked in its place.
+
+    Attributes:
+        name: Of its pack.
+        labels: Classes that it finds.
+        variants: Names of the smaller packs that find the same.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    variants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +41,19 @@ class Asking:
 
     models: tuple[str, ...]
     min_score: float
+
+    def of(self, choices: Sequence[ModelChoice], variant: str, muted: frozenset[str]) -> Asking:
+        """Return this with the models that the owner wants just now.
+
+        Args:
+            choices: The camera's models.
+            variant: A smaller pack to ask in the place of the one that it belongs to.
+            muted: Classes that are not looked for; who finds no others is not asked.
+        """
+        asked = (one for one in choices if not muted.issuperset(one.labels))
+        return replace(
+            self, models=tuple(variant if variant in one.variants else one.name for one in asked)
+        )
 
     def demands(self, frame: Frame, plan: LookPlan) -> list[Demand]:
         """Return the demands of a plan, those of a region together."""

@@ -52,6 +52,7 @@ class CameraWatch:
         self._gate = MotionGate(settings.motion) if settings.motion.enabled else None
         self._looker = Looker(settings.motion, settings.regions, input_size, rules_of(settings))
         self._labels = frozenset(settings.events.labels)
+        self._muted: frozenset[str] = frozenset()
         self._tracking = settings.tracking
         self._labels_by_model = labels_by_model
         self._tracker = Tracker(settings.tracking, labels_by_model)
@@ -127,9 +128,13 @@ class CameraWatch:
         self._tracks = self._numbered(self._tracker.update(observation))
         return changes + self._life_cycle.update(self._tracks, observation, wall_ns)
 
-    def adjust(self, settings: EventSettings) -> None:
-        """Go by another threshold from the next look on; the classes stay those of the start."""
+    def adjust(self, settings: EventSettings, muted: frozenset[str] = frozenset()) -> None:
+        """Go by another threshold from the next look on, and pass some classes over.
+
+        What is followed of those is soon lost, as if it had gone.
+        """
         self._life_cycle.adjust(settings)
+        self._muted = muted
 
     def begin_anew(self, at_ns: int, wall_ns: int, reason: str) -> list[EventChange]:
         """End every open event and forget what was followed; the next look is at a whole frame."""
@@ -145,9 +150,13 @@ class CameraWatch:
 
     def _wanted(self, detections: tuple[Detection, ...]) -> tuple[Detection, ...]:
         """Return the detections of classes that can become events: nothing else is followed."""
-        if not self._labels:
+        if not self._labels and not self._muted:
             return detections
-        return tuple(one for one in detections if one.label in self._labels)
+        return tuple(
+            one
+            for one in detections
+            if one.label not in self._muted and (not self._labels or one.label in self._labels)
+        )
 
     def _begin_anew_if_resized(self, frame: Frame, wall_ns: int) -> list[EventChange]:
         """End what is open when frames come in another size: its pixels mean other places now."""

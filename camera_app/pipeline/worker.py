@@ -17,7 +17,7 @@ from typing import Protocol
 from camera_app.clock import Clock, nanoseconds, seconds
 from camera_app.config import EventSettings
 from camera_app.errors import DeviceError, ModelError
-from camera_app.pipeline.asking import Asking
+from camera_app.pipeline.asking import Asking, ModelChoice
 from camera_app.pipeline.looking import LookPlan, ShedReason
 from camera_app.pipeline.merging import Look
 from camera_app.pipeline.sight import Sight
@@ -29,6 +29,7 @@ from camera_app.values import Detection, Event, EventChange, Frame, FrameCounts
 _log = logging.getLogger(__name__)
 
 TAKE_S = 0.5
+NOTHING_WANTED = "nothing_wanted"  # why events end when no model is left to ask
 LOOK_LIMIT_S = 5.0  # a frame that takes longer is given up; a network on the CPU cannot be killed
 BLIND_AFTER_S = 10.0  # without a frame for so long, what was seen cannot be called there any more
 LATENCIES_KEPT = 500
@@ -89,11 +90,15 @@ class Orders:
         paused: Why nothing is to be looked at, a word for the events that end by it; empty: look.
         events: How tracks become events.
         keeps_newest: The newest frame may be asked for.
+        variant: A smaller pack to look with instead of the model that names it; empty: none.
+        muted: Classes that are not looked for.
     """
 
     paused: str
     events: EventSettings
     keeps_newest: bool = True
+    variant: str = ""
+    muted: frozenset[str] = frozenset()
 
 
 class CameraWorker(Worker):
@@ -104,6 +109,7 @@ class CameraWorker(Worker):
         frames: Where the source leaves the newest frame.
         devices: Who looks.
         asking: What a look asks of them.
+        choices: What else it can ask, by order.
         clock: Time.
         commit: Makes changes durable; must not lose them, may block when the disk is behind.
         concluded: Who else wants to know.
@@ -116,6 +122,7 @@ class CameraWorker(Worker):
         devices: Asked,
         *,
         asking: Asking,
+        choices: Sequence[ModelChoice] = (),
         clock: Clock,
         commit: Callable[[Sequence[EventChange]], object],
         concluded: Concluded,
@@ -126,6 +133,7 @@ class CameraWorker(Worker):
         self._frames = frames
         self._devices = devices
         self._asking = asking
+        self._choices = tuple(choices)
         self._clock = clock
         self._commit = commit
         self._concluded = concluded
@@ -137,6 +145,7 @@ class CameraWorker(Worker):
         self._has_seen = False
         self._orders: Orders | None = None  # None: as the watch was made
         self._wanted: Orders | None = None  # set from any thread, obeyed on this one
+        self._paused = ""  # why nothing is to be looked at
         self._newest: Frame | None = None
         self._sight = Sight()
         self._latencies_ms: deque[float] = deque(maxlen=LATENCIES_KEPT)
@@ -201,13 +210,17 @@ class CameraWorker(Worker):
         if orders is None or orders is before:
             return
         self._orders = orders
-        self._watch.adjust(orders.events)
+        if self._choices:
+            self._asking = self._asking.of(self._choices, orders.variant, orders.muted)
+        self._watch.adjust(orders.events, orders.muted)
         if not orders.keeps_newest:
             self._newest = None
-        if orders.paused and not (before is not None and before.paused):
+        was_paused = bool(self._paused)
+        self._paused = orders.paused or ("" if self._asking.models else NOTHING_WANTED)
+        if self._paused and not was_paused:
             now_ns, wall_ns = self._clock.monotonic_ns(), self._clock.wall_ns()
             self._sight.see(now_ns)  # not to look is no blindness
-            self._tell(None, self._watch.begin_anew(now_ns, wall_ns, orders.paused))
+            self._tell(None, self._watch.begin_anew(now_ns, wall_ns, self._paused))
 
     def _take(self, frame: Frame) -> None:
         self._taken += 1
@@ -215,7 +228,7 @@ class CameraWorker(Worker):
         orders = self._orders
         if orders is None or orders.keeps_newest:
             self._newest = frame
-        if orders is not None and orders.paused:
+        if self._paused:
             self._watch.pass_over(ShedReason.PAUSED, 1)
         else:
             self._see_through(frame)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from camera_app.errors import CommandRefused
 KEPT_SCHEMA = 1
 ON, OFF = "ON", "OFF"
 
-Value = bool | float
+Value = bool | float | str
 _NUMBER = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
@@ -30,11 +30,11 @@ class Setting:
 
     Attributes:
         path: Where it stands below `[camera.<name>]`.
-        form: `switch`: `ON` or `OFF`; `number`: a decimal number.
+        form: `switch`: `ON` or `OFF`; `number`: a decimal number; `choice`: one of a few texts.
     """
 
     path: tuple[str, ...]
-    form: Literal["switch", "number"]
+    form: Literal["switch", "number", "choice"]
 
 
 SETTINGS: Mapping[str, Setting] = {
@@ -42,6 +42,8 @@ SETTINGS: Mapping[str, Setting] = {
     "privacy": Setting(("privacy",), "switch"),
     "snapshots": Setting(("snapshots", "enabled"), "switch"),
     "threshold": Setting(("events", "min_score"), "number"),
+    "faces": Setting(("faces",), "switch"),
+    "variant": Setting(("variant",), "choice"),
 }
 
 
@@ -99,7 +101,7 @@ def read_kept(text: str) -> KeptSettings:
         return KeptSettings(
             {
                 str(camera): {
-                    str(name): Kept(_scalar(kept["value"]), _scalar(kept["instead_of"]))
+                    str(name): _read_one(kept["value"], kept["instead_of"])
                     for name, kept in settings.items()
                 }
                 for camera, settings in cameras.items()
@@ -109,8 +111,16 @@ def read_kept(text: str) -> KeptSettings:
         raise ValueError(f"is not as it was written: {error!r}") from error
 
 
+def _read_one(value: object, instead_of: object) -> Kept:
+    kept = Kept(_scalar(value), _scalar(instead_of))
+    forms = {bool: "switch", str: "choice"}
+    if forms.get(type(kept.value)) != forms.get(type(kept.instead_of)):
+        raise TypeError(f"{value!r} cannot stand instead of {instead_of!r}")
+    return kept
+
+
 def _scalar(value: object) -> Value:
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"{value!r} is no value of a setting")
 
@@ -150,20 +160,32 @@ def value_of(camera: CameraSettings, name: str) -> Value:
     return _scalar(value)
 
 
-def state_of(camera: CameraSettings, name: str) -> str:
-    """Return what a setting is, as told on its topic."""
+def state_of(camera: CameraSettings, name: str, choices: Sequence[str] = ()) -> str:
+    """Return what a setting is, as told on its topic.
+
+    Args:
+        camera: Whose.
+        name: Of the setting.
+        choices: Of a choice, what there is to choose from; the first stands for nothing chosen.
+    """
     value = value_of(camera, name)
     if isinstance(value, bool):
         return ON if value else OFF
+    if isinstance(value, str):
+        return value or next(iter(choices), "")
     return f"{value:g}"
 
 
-def parsed(name: str, text: str) -> Value:
-    """Return the value that a text means for a setting.
+def parsed(name: str, text: str, choices: Sequence[str] = ()) -> Value:
+    """Return the value that a text means for a setting; choices as for `state_of`.
 
     Raises:
         CommandRefused: It means none.
     """
+    if SETTINGS[name].form == "choice":
+        if text not in choices:
+            raise CommandRefused(f"expected one of: {', '.join(choices) or 'there is no choice'}")
+        return "" if text == choices[0] else text
     if SETTINGS[name].form == "switch":
         if text not in (ON, OFF):
             raise CommandRefused(f"expected {ON} or {OFF}")

@@ -16,6 +16,8 @@ CAMERA_LEVELS = (
     "privacy",
     "snapshots",
     "threshold",
+    "faces",
+    "variant",
     "snapshot_now",
 )
 
@@ -61,8 +63,13 @@ class Topics:
         """What the last self-test found; retained."""
         return f"{self.root}/self_test"
 
+    @property
+    def profile(self) -> str:
+        """Which profile holds; retained."""
+        return f"{self.root}/profile"
+
     def device_command(self, command: str) -> str:
-        """Where the device is asked for something: `restart`, `self_test`, `try_edgetpu`."""
+        """Where the device is asked for something: `restart`, `self_test`, `try_edgetpu`, `profile`."""
         return f"{self.root}/{command}/set"
 
     def setting(self, camera: str, setting: str) -> str:

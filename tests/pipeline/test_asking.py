@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from camera_app.pipeline import Asking, LookPlan, ShedReason
+from camera_app.pipeline import Asking, LookPlan, ModelChoice, ShedReason
 from camera_app.scheduling import ANSWER_WITHIN_S, Worth
 from camera_app.values import Box, Detection, Frame, Region, Yuv420
 
@@ -70,3 +71,33 @@ def test_a_frame_that_is_not_looked_at_asks_nothing() -> None:
 
     assert asking.demands(FRAME, plan) == []
     assert asking.looks(plan, []) == []
+
+
+CHOICES = (
+    ModelChoice("person_large", ("person",), ("person_medium", "person_small")),
+    ModelChoice("face", ("face",)),
+)
+
+
+@pytest.mark.parametrize(
+    ("variant", "muted", "asked"),
+    [
+        ("", frozenset(), ("person_large", "face")),
+        ("person_small", frozenset(), ("person_small", "face")),
+        ("person_large", frozenset(), ("person_large", "face")),
+        ("unheard_of", frozenset(), ("person_large", "face")),
+        ("", frozenset({"face"}), ("person_large",)),
+        ("person_medium", frozenset({"face", "cat"}), ("person_medium",)),
+        ("", frozenset({"face", "person"}), ()),
+    ],
+)
+def test_what_is_asked_follows_the_owner(
+    variant: str, muted: frozenset[str], asked: tuple[str, ...]
+) -> None:
+    before = Asking(("person_small",), 0.1)
+    assert before.of(CHOICES, variant, muted) == Asking(asked, 0.1)
+
+
+def test_a_model_that_finds_more_than_what_is_muted_is_asked() -> None:
+    both = ModelChoice("all", ("person", "face"))
+    assert Asking((), 0.1).of((both,), "", frozenset({"face"})).models == ("all",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from camera_app.clock import ManualClock, nanoseconds
 from camera_app.config import CameraSettings, EventSettings, MotionSettings
 from camera_app.errors import DeviceError
-from camera_app.pipeline import Asking, CameraWatch, CameraWorker, Orders
+from camera_app.pipeline import Asking, CameraWatch, CameraWorker, ModelChoice, Orders
 from camera_app.scheduling import Answer, Demand, DemandShed, ShedCause
 from camera_app.threads import LatestBox
 from camera_app.values import Box, ChangeType, Detection, Event, EventChange, Frame, Size, Yuv420
@@ -29,6 +30,7 @@ class ScriptedSeats:
     def __init__(self) -> None:
         self.found: dict[str, Sequence[Detection]] = {"m": [PERSON], "n": []}
         self.failures: dict[str, Exception] = {}
+        self.models: set[str] = set()  # that were ever asked
         self.asked = threading.Semaphore(0)
         self.may_answer = threading.Event()
         self.may_answer.set()
@@ -37,6 +39,7 @@ class ScriptedSeats:
         return [self._answer(demand) for demand in demands]
 
     def _answer(self, demand: Demand) -> Answer:
+        self.models.add(demand.model)
         self.asked.release()
         assert self.may_answer.wait(LIMIT_S)
         answer: Answer = Future()
@@ -68,6 +71,7 @@ class Rig:
             self.frames,
             self.seats,
             asking=Asking(("m", "n"), 0.1),
+            choices=(ModelChoice("m", ("person",), ("small",)), ModelChoice("n", ("face",))),
             clock=self.clock,
             commit=self.changes.extend,
             concluded=self._concluded,
@@ -183,8 +187,8 @@ def test_time_in_which_frames_came_and_nothing_looked_is_blind_time(rig: Rig) ->
     rig.wait_until(lambda: rig.worker.stats.blind_s == pytest.approx(1.0))
 
 
-def orders(paused: str = "", *, min_score: float = 0.5, keeps_newest: bool = True) -> Orders:
-    return Orders(paused, EventSettings(min_seen_s=0.2, min_score=min_score), keeps_newest)
+def orders(paused: str = "", *, min_score: float = 0.5, **more: Any) -> Orders:
+    return Orders(paused, EventSettings(min_seen_s=0.2, min_score=min_score), **more)
 
 
 def test_a_paused_camera_ends_its_events_and_looks_at_nothing(rig: Rig) -> None:
@@ -222,6 +226,46 @@ def test_a_camera_goes_by_another_threshold_from_then_on(rig: Rig) -> None:
     rig.worker.order(orders(min_score=0.85))
     rig.see(2)
     assert [change.change for change in rig.changes] == [ChangeType.STARTED]
+
+
+def test_faces_that_are_not_wanted_are_not_asked_for_and_what_is_open_of_them_ends(
+    rig: Rig,
+) -> None:
+    rig.seats.found["n"] = [Detection(Box(130, 110, 170, 160), "face", 0.9)]
+    rig.see(5)
+    rig.worker.order(orders(muted=frozenset({"face"})))
+    rig.see(1)  # may have been under way already
+    rig.seats.models.clear()
+    rig.see(40)
+    assert rig.seats.models == {"m"}
+    told = [(change.event.label, change.change) for change in rig.changes[2:]]
+    assert ("face", ChangeType.ENDED) in told
+    assert ("person", ChangeType.ENDED) not in told
+    rig.worker.order(orders())
+    rig.see(8)
+    assert rig.changes[-1].event.label == "face"
+    assert rig.changes[-1].change is ChangeType.STARTED
+
+
+def test_a_smaller_model_is_asked_where_the_owner_wants_it(rig: Rig) -> None:
+    rig.seats.found["small"] = [PERSON]
+    rig.see(5)
+    rig.worker.order(orders(variant="small"))
+    rig.see(1)
+    rig.seats.models.clear()
+    rig.see(5)
+    assert rig.seats.models == {"small", "n"}
+    assert [change.change for change in rig.changes] == [ChangeType.STARTED]
+
+
+def test_a_camera_of_which_nothing_is_wanted_looks_at_nothing(rig: Rig) -> None:
+    rig.see(5)
+    rig.worker.order(orders(muted=frozenset({"person", "face"})))
+    rig.wait_until(lambda: len(rig.changes) == 2)
+    assert (rig.changes[1].change, rig.changes[1].reason) == (ChangeType.ENDED, "nothing_wanted")
+    rig.put()
+    rig.wait_until(lambda: rig.worker.stats.counts.shed.get("paused") == 1)
+    assert rig.worker.stats.counts.is_conserved
 
 
 def test_a_pause_is_no_blindness(rig: Rig) -> None:

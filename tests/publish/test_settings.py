@@ -21,6 +21,7 @@ from camera_app.publish.settings import (
 )
 
 FRONT = CameraSettings(source="synthetic:")
+VARIANTS = ("person_large", "person_small")
 
 
 @pytest.mark.parametrize(
@@ -32,13 +33,16 @@ FRONT = CameraSettings(source="synthetic:")
         ("threshold", "0.75", "0.75"),
         ("threshold", "1", "1"),
         ("threshold", "0", "0"),
+        ("faces", "OFF", "OFF"),
+        ("variant", "person_small", "person_small"),
+        ("variant", "person_large", "person_large"),
     ],
 )
 def test_a_setting_takes_its_value_and_touches_nothing_else(
     name: str, text: str, state: str
 ) -> None:
-    changed = with_value(FRONT, name, parsed(name, text))
-    assert state_of(changed, name) == state
+    changed = with_value(FRONT, name, parsed(name, text, VARIANTS))
+    assert state_of(changed, name, VARIANTS) == state
     assert with_value(changed, name, value_of(FRONT, name)) == FRONT
     assert all(state_of(changed, other) == state_of(FRONT, other) for other in {*SETTINGS} - {name})
 
@@ -58,12 +62,16 @@ def test_a_setting_takes_its_value_and_touches_nothing_else(
         ("threshold", "1e-3"),
         ("threshold", "0x1"),
         ("threshold", "0.5;reboot"),
+        ("faces", "0"),
+        ("variant", ""),
+        ("variant", "person_tiny"),
+        ("variant", "../person_small"),
         ("threshold", "\uff19"),  # a digit, and not ours
     ],
 )
 def test_a_text_that_means_no_value_is_refused(name: str, text: str) -> None:
     with pytest.raises(CommandRefused, match="expected"):
-        parsed(name, text)
+        parsed(name, text, VARIANTS)
 
 
 @pytest.mark.parametrize("text", ["1.01", "-0.1", "99"])
