@@ -20,6 +20,7 @@ from camera_app.assembly import (
     Household,
     Surroundings,
     device_plan,
+    model_choices,
     shares_of,
 )
 from camera_app.clock import Clock, SystemClock
@@ -34,7 +35,8 @@ from camera_app.health import (
     runtime_folder,
 )
 from camera_app.media import SpaceGuard
-from camera_app.models import find_models
+from camera_app.models import ModelSet, find_models
+from camera_app.pipeline import ModelChoice
 from camera_app.publish import FrigateMirror, MirroringBoard, StateBoard, Topics
 from camera_app.store import DATABASE_NAME, EventStore, interrupted_changes
 from camera_app.threads import Part
@@ -179,7 +181,12 @@ class App:
             stills=self._config.data.folder / STILLS_FOLDER,
             takes_snapshots=lambda: self._space.takes_snapshots,
             sends_snapshots=self._sends_snapshots,
+            choices=self._choices,
         )
+
+    def _choices(self, models: ModelSet) -> tuple[ModelChoice, ...]:
+        config = self._config
+        return model_choices(config.inference, models, config.models.trusted_keys)
 
     def _sends_snapshots(self) -> bool:
         return self._config.mqtt.snapshots
@@ -240,6 +247,7 @@ class App:
             figures=self.figures,
             folder=self._config.data.folder,
             sends_snapshots=self._sends_snapshots,
+            profiles=lambda: self._config.profile,
             restart=self._restart,
             try_edgetpu=self._devices.wake_stick,
         )

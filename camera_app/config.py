@@ -528,7 +528,9 @@ class Config(Section):
     def _profiles_are_of_cameras(self) -> Config:
         for name, profile in self.profile.items():
             if name in (CONFIGURED, CUSTOM):
-                raise ValueError(f"profile.{name}: the name has a meaning of its own; choose another")
+                raise ValueError(
+                    f"profile.{name}: the name has a meaning of its own; choose another"
+                )
             unknown = sorted(set(profile.cameras) - set(self.camera))
             if unknown:
                 raise ValueError(f"profile.{name}.cameras: there is no camera {unknown[0]!r}")

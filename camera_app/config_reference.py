@@ -17,11 +17,18 @@ from camera_app.config import Config
 CAMERA_NAME = "front"
 
 # For keys without a default, by section and key.
+_EXAMPLE_NAMES = {"camera": CAMERA_NAME, "profile": "away"}
+_ANY_NAMES = {"camera": "NAME", "profile": "NAME"}
 _EXAMPLES: Mapping[str, object] = {
     "mqtt.password_file": "/etc/camera-app/mqtt-password",
     "mqtt.ca_file": "/etc/camera-app/ca.pem",
     "mqtt.client_certificate_file": "/etc/camera-app/client.pem",
     "mqtt.client_key_file": "/etc/camera-app/client-key.pem",
+    "profile.detection": False,
+    "profile.privacy": True,
+    "profile.snapshots": False,
+    "profile.faces": False,
+    "profile.threshold": 0.6,
     "camera.source": "rtsp://user:{password}@192.168.1.20:554/low",
     "camera.password_file": "/etc/camera-app/front-password",
     "camera.width": 768,
@@ -60,7 +67,8 @@ class SectionReference:
     """One table of the file.
 
     Attributes:
-        path: Its name without that of a camera, such as `camera.zones`; empty for the top.
+        path: Its name without that of a camera or profile, such as `camera.zones`; empty for the
+            top.
         is_list: There may be several: `[[…]]`.
         meaning: What it is for.
         keys: Its keys, less the tables inside it.
@@ -71,10 +79,16 @@ class SectionReference:
     meaning: str
     keys: tuple[KeyReference, ...]
 
-    def header(self, camera: str) -> str:
-        """Return the line that begins the table, for a camera of this name."""
-        name = self.path.replace("camera", f"camera.{camera}", 1)
-        return f"[[{name}]]" if self.is_list else f"[{name}]"
+    @property
+    def is_optional(self) -> bool:
+        """There may be none of it: what is said of it is an example, and no default."""
+        return self.is_list or self.path == "profile"
+
+    def header(self, names: Mapping[str, str]) -> str:
+        """Return the line that begins the table, given a name for a camera and for a profile."""
+        top, *rest = self.path.split(".")
+        path = ".".join([top, names[top], *rest] if top in names else [self.path])
+        return f"[[{path}]]" if self.is_list else f"[{path}]"
 
 
 Schema = dict[str, Any]  # JSON schema: as deep and mixed as JSON is
@@ -97,7 +111,7 @@ def _sections(
         for name, entry in properties.items()
         if name not in tables
     )
-    yield SectionReference(path, is_list, node.get("description", ""), keys)
+    yield SectionReference(path, is_list, " ".join(node.get("description", "").split()), keys)
     for name, (reference, holds_many) in tables.items():
         inside = schema["$defs"][reference.rsplit("/", 1)[1]]
         yield from _sections(schema, inside, f"{path}.{name}".lstrip("."), is_list=holds_many)
@@ -189,11 +203,11 @@ def example_toml() -> str:
 def _example_section(section: SectionReference) -> Iterator[str]:
     if section.path:
         yield f"# {section.meaning}"
-        yield ("#" if section.is_list else "") + section.header(CAMERA_NAME)
+        yield ("#" if section.is_optional else "") + section.header(_EXAMPLE_NAMES)
     for key in section.keys:
         limits = f" ({key.limits})" if key.limits else ""
         yield f"# {key.meaning}{limits}"
-        is_comment = section.is_list or not key.is_required
+        is_comment = section.is_optional or not key.is_required
         yield f"{'#' if is_comment else ''}{key.name} = {key.example}"
 
 
@@ -215,7 +229,7 @@ def markdown() -> str:
 
 
 def _markdown_section(section: SectionReference) -> Iterator[str]:
-    yield f"## `{section.header('NAME')}`" if section.path else "## At the top of the file"
+    yield f"## `{section.header(_ANY_NAMES)}`" if section.path else "## At the top of the file"
     yield ""
     yield section.meaning
     if not section.keys:

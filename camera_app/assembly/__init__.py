@@ -6,7 +6,14 @@ that look, the way to the hub. Nothing is decided here, and nothing here knows t
 
 from camera_app.assembly.camera import Camera, Surroundings
 from camera_app.assembly.delivery import Delivery, DeliverySettings, Household
-from camera_app.assembly.devices import DevicePlan, Devices, device_plan, shares_of, stick_plan
+from camera_app.assembly.devices import (
+    DevicePlan,
+    Devices,
+    device_plan,
+    model_choices,
+    shares_of,
+    stick_plan,
+)
 
 __all__ = [
     "Camera",
@@ -17,6 +24,7 @@ __all__ = [
     "Household",
     "Surroundings",
     "device_plan",
+    "model_choices",
     "shares_of",
     "stick_plan",
 ]

@@ -10,12 +10,13 @@ from camera_app.assembly.telling import Telling
 from camera_app.capture import LiveSource
 from camera_app.clock import Clock
 from camera_app.config import CameraSettings
-from camera_app.control import Shown, Steered
+from camera_app.control import FACE, Shown, Steered
+from camera_app.errors import ModelError
 from camera_app.events import event_id, random_bits
 from camera_app.health import CameraFigures, Place, SnapshotFolder, places_of
 from camera_app.media import SnapshotKeeper
 from camera_app.models import ModelSet
-from camera_app.pipeline import Asked, Asking, CameraWatch, CameraWorker
+from camera_app.pipeline import Asked, Asking, CameraWatch, CameraWorker, ModelChoice
 from camera_app.publish import StateBoard, Topics, availability_message
 from camera_app.threads import LatestBox
 from camera_app.values import EventChange, Frame
@@ -46,6 +47,7 @@ class Surroundings:
         stills: Below it each camera has a folder for its stills.
         takes_snapshots: Whether the disk has space for stills.
         sends_snapshots: Whether stills may leave the device.
+        choices: What an owner may choose among models.
     """
 
     clock: Clock
@@ -56,6 +58,7 @@ class Surroundings:
     stills: Path
     takes_snapshots: Callable[[], bool]
     sends_snapshots: Callable[[], bool]
+    choices: Callable[[ModelSet], tuple[ModelChoice, ...]]
 
 
 class Camera:
@@ -71,6 +74,9 @@ class Camera:
         around: What it uses and does not own.
         source: One that runs already, to be taken over; None: a new one.
 
+    Raises:
+        ModelError: Its variant is none of its models'.
+
     Attributes:
         name: In the configuration.
         settings: As it was built; what is set over MQTT since is the steering's to know.
@@ -80,6 +86,7 @@ class Camera:
         keeper: Keeps its stills.
         snapshots: Where they lie, and their limits.
         places: What is counted.
+        choices: What an owner may choose among its models.
     """
 
     def __init__(
@@ -93,6 +100,7 @@ class Camera:
         self.name = name
         self.settings = settings
         self.models = models
+        self.choices = _checked_choices(name, settings, around.choices(models))
         self._around = around
         self._frames: LatestBox[Frame] = LatestBox()
         self.source = source or LiveSource(name, settings, around.clock, self._frames)
@@ -108,6 +116,7 @@ class Camera:
             self._frames,
             around.devices,
             asking=Asking(models.names, settings.tracking.min_score),
+            choices=self.choices,
             clock=around.clock,
             commit=around.commit,
             concluded=self._telling,
@@ -156,13 +165,45 @@ class Camera:
     @property
     def steered(self) -> Steered:
         """What commands act on."""
-        return Steered(self.source, self.worker, self.keeper, self.snapshots.folder)
+        return Steered(
+            self.source,
+            self.worker,
+            self.keeper,
+            self.snapshots.folder,
+            self.variants,
+            self.finds_faces,
+        )
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The packs to choose from, the model itself first; none: there is no choice."""
+        first = next((choice for choice in self.choices if choice.variants), None)
+        return () if first is None else (first.name, *first.variants)
+
+    @property
+    def finds_faces(self) -> bool:
+        """Whether faces can be events here."""
+        wanted = self.settings.events.labels
+        return FACE in self.models.labels and (not wanted or FACE in wanted)
 
     @property
     def shown(self) -> Shown:
         """What the live view shows of it."""
         topic = self._around.topics.live(self.name)
         return Shown(topic, lambda: self.worker.newest_frame, self.settings.snapshots.quality)
+
+
+def _checked_choices(
+    camera: str, settings: CameraSettings, choices: tuple[ModelChoice, ...]
+) -> tuple[ModelChoice, ...]:
+    known = [name for choice in choices for name in (choice.name, *choice.variants)]
+    if settings.variant and settings.variant not in known:
+        raise ModelError(
+            f"{settings.variant!r} is no smaller pack of its models; there are: {', '.join(known)}",
+            where=f"camera.{camera}.variant",
+            remedy="Name one of those, or leave it out",
+        )
+    return choices
 
 
 def _new_event_id(wall_ns: int) -> str:

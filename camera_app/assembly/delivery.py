@@ -191,11 +191,14 @@ class Delivery:
                     camera.places,
                     sends_snapshots=mqtt.snapshots,
                     sends_live=bool(mqtt.live_interval_s),
+                    variants=camera.variants,
+                    finds_faces=camera.finds_faces,
                 )
                 for name, camera in self._cameras.items()
             ],
             status_interval_s=mqtt.status_interval_s,
             takes_commands=self.settings.takes_commands,
+            profiles=self._around.steering.profiles,
         )
         return announcements(announced, wanted.discovery, wanted.prefix)
 

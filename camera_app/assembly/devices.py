@@ -14,6 +14,7 @@ from camera_app.clock import Clock
 from camera_app.config import ALL_STICKS, NO_STICK, CameraSettings, InferenceSettings
 from camera_app.inference.edgetpu import Performance, Stick
 from camera_app.models import ModelPack, ModelSet, find_ladder
+from camera_app.pipeline import ModelChoice
 from camera_app.scheduling import (
     Answer,
     CameraShare,
@@ -33,11 +34,14 @@ class DevicePlan:
 
     Attributes:
         inference: The owner's wishes.
-        ladders: By model, the packs that can stand in for it, itself first.
+        ladders: By model, the packs that can stand in for it, itself first; also of those that an
+            owner may choose in its place.
+        models: The names of those that are looked with unless an owner chooses.
     """
 
     inference: InferenceSettings
     ladders: Mapping[str, tuple[ModelPack, ...]]
+    models: frozenset[str]
 
     def is_like(self, other: DevicePlan) -> bool:
         """Say whether devices and networks are the same, to the digests of the packs."""
@@ -60,15 +64,38 @@ def device_plan(
     Raises:
         ModelError: A pack that may stand in for another is wrong or missing.
     """
-    keys = tuple(trusted_keys)
     packs = {pack.name: pack for one in models for pack in one.packs}
-    return DevicePlan(
-        inference,
-        {
-            name: find_ladder(pack, keys) if inference.smaller_models else (pack,)
-            for name, pack in packs.items()
-        },
+    whole = {name: _ladder(pack, inference, trusted_keys) for name, pack in packs.items()}
+    below = {
+        ladder[place].name: ladder[place:]
+        for ladder in whole.values()
+        for place in range(1, len(ladder))
+    }
+    return DevicePlan(inference, {**below, **whole}, frozenset(whole))
+
+
+def model_choices(
+    inference: InferenceSettings, models: ModelSet, trusted_keys: Iterable[str] = ()
+) -> tuple[ModelChoice, ...]:
+    """Return what a camera's models find, and the smaller packs that an owner may choose.
+
+    Raises:
+        ModelError: A pack that may stand in for another is wrong or missing.
+    """
+    return tuple(
+        ModelChoice(
+            pack.name,
+            tuple(pack.labels),
+            tuple(rung.name for rung in _ladder(pack, inference, trusted_keys)[1:]),
+        )
+        for pack in models.packs
     )
+
+
+def _ladder(
+    pack: ModelPack, inference: InferenceSettings, trusted_keys: Iterable[str]
+) -> tuple[ModelPack, ...]:
+    return find_ladder(pack, trusted_keys) if inference.smaller_models else (pack,)
 
 
 def shares_of(cameras: Mapping[str, CameraSettings]) -> dict[str, CameraShare]:
@@ -179,7 +206,7 @@ class Devices:
     def _ready(self, plan: DevicePlan, shares: Mapping[str, CameraShare]) -> Executor:
         """Return an executor with every network loaded, and no stick in use yet."""
         rungs = {pack.name: pack for ladder in plan.ladders.values() for pack in ladder}
-        stand_ins = rungs.keys() - plan.ladders.keys()
+        stand_ins = rungs.keys() - plan.models
         seats = CpuSeats(rungs, plan.inference.cpu_seats, stand_ins=stand_ins)
         sticks = stick_plan(plan.inference)
         executor = Executor(plan.ladders, seats, shares, self._clock, sticks)

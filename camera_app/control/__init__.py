@@ -3,9 +3,10 @@
 from camera_app.control.kept import KeptFile
 from camera_app.control.live import LiveView, Shown
 from camera_app.control.self_test import Circumstances, SelfTest, self_test, self_test_message
-from camera_app.control.steering import Steered, Steering, orders_of
+from camera_app.control.steering import FACE, Steered, Steering, orders_of
 
 __all__ = [
+    "FACE",
     "Circumstances",
     "KeptFile",
     "LiveView",

@@ -40,14 +40,20 @@ class KeptFile:
                 _log.info("camera %s: %s is %s, as was set over MQTT", camera, name, kept.value)
         return cameras
 
-    def keep(self, camera: str, name: str, value: Value) -> None:
-        """Keep a value over the next restart.
+    def in_file(self, camera: str) -> CameraSettings:
+        """Return a camera as the configuration file has it."""
+        return self._in_file[camera]
+
+    def keep(self, changed: Mapping[str, Mapping[str, Value]]) -> None:
+        """Keep values over the next restart, by camera and setting.
 
         Raises:
             StoreError: It cannot be written; it is tried again with the next one.
         """
-        in_file = value_of(self._in_file[camera], name)
-        self._kept = self._kept.with_value(camera, name, value, in_file)
+        for camera, settings in changed.items():
+            for name, value in settings.items():
+                in_file = value_of(self._in_file[camera], name)
+                self._kept = self._kept.with_value(camera, name, value, in_file)
         write_small(self._path, self._kept.as_json())
 
     def _read(self) -> KeptSettings:

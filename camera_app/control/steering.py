@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from camera_app.capture import LiveSource
 from camera_app.clock import Clock, iso_utc
-from camera_app.config import CameraSettings
+from camera_app.config import CONFIGURED, CUSTOM, CameraSettings, ProfileSettings
 from camera_app.control.kept import KeptFile
 from camera_app.control.self_test import Circumstances, self_test, self_test_message
 from camera_app.errors import CommandRefused, DeviceError, StoreError
@@ -20,14 +20,15 @@ from camera_app.health import DeviceFigures
 from camera_app.media import SnapshotKeeper, encode_jpeg, write_still
 from camera_app.pipeline import CameraWorker, Orders
 from camera_app.publish import StateBoard, Topics
-from camera_app.publish.commands import TRY_EDGETPU, Command
-from camera_app.publish.settings import parsed, state_of, value_of, with_value
+from camera_app.publish.commands import PROFILE, TRY_EDGETPU, Command
+from camera_app.publish.settings import SETTINGS, parsed, state_of, value_of, with_value
 
 _log = logging.getLogger(__name__)
 
 # A command that comes while the cameras are being changed waits so long; then it is refused.
 HELD_LIMIT_S = 3.0
 
+FACE = "face"  # the class that `faces` is about
 PRIVACY = "privacy"
 PAUSED = "paused"
 
@@ -41,18 +42,28 @@ class Steered:
         worker: Looks, or does not.
         keeper: Keeps stills, or does not.
         stills: Folder of its stills.
+        variants: The packs to choose from, its model first; none: there is no choice.
+        finds_faces: There are faces to be switched off.
     """
 
     source: LiveSource
     worker: CameraWorker
     keeper: SnapshotKeeper
     stills: Path
+    variants: tuple[str, ...] = ()
+    finds_faces: bool = False
 
 
 def orders_of(settings: CameraSettings) -> Orders:
     """Return what a camera's settings mean to its worker."""
     paused = PRIVACY if settings.privacy else PAUSED if not settings.detection else ""
-    return Orders(paused, settings.events, keeps_newest=not settings.privacy)
+    return Orders(
+        paused,
+        settings.events,
+        keeps_newest=not settings.privacy,
+        variant=settings.variant,
+        muted=frozenset() if settings.faces else frozenset({FACE}),
+    )
 
 
 class Steering:
@@ -66,6 +77,7 @@ class Steering:
         figures: Reads every part's figures.
         folder: The data folder.
         sends_snapshots: Whether stills may leave the device; asked each time.
+        profiles: The settings that go together, by name; asked each time.
         restart: Begins the service anew, or refuses.
         try_edgetpu: Has a stick that was put away tried again, by its place, or says why not.
     """
@@ -80,6 +92,7 @@ class Steering:
         figures: Callable[[], DeviceFigures],
         folder: Path,
         sends_snapshots: Callable[[], bool],
+        profiles: Callable[[], Mapping[str, ProfileSettings]],
         restart: Callable[[], None],
         try_edgetpu: Callable[[str], None],
     ) -> None:
@@ -95,6 +108,7 @@ class Steering:
         self._figures = figures
         self._folder = folder
         self._sends_snapshots = sends_snapshots
+        self._profiles = profiles
         self._restart = restart
         self._try_edgetpu = try_edgetpu
 
@@ -128,9 +142,26 @@ class Steering:
             before, self._kept = self._kept, kept
             return before
 
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """The names of the profiles; none: there is nothing to choose."""
+        return tuple(self._profiles())
+
     def state_of(self, camera: str, setting: str) -> str:
-        settings = self._settings.get(camera)
-        return "" if settings is None else state_of(settings, setting)
+        """Return how a setting stands; empty where there is no such setting."""
+        with self._guard:
+            if not camera:
+                return self._profile() if setting == PROFILE else ""
+            if camera not in self._settings or not self._has(camera, setting):
+                return ""
+            return state_of(self._settings[camera], setting, self._cameras[camera].variants)
+
+    def _has(self, camera: str, setting: str) -> bool:
+        """Say whether a camera has something behind a setting."""
+        steered = self._cameras[camera]
+        if setting == "variant":
+            return bool(steered.variants)
+        return setting != "faces" or steered.finds_faces
 
     def carry_out(self, command: Command) -> None:
         """Do what is asked.
@@ -149,7 +180,9 @@ class Steering:
     def _carry_out(self, command: Command) -> None:
         if command.camera and command.camera not in self._cameras:
             raise CommandRefused("there is no such camera any more")
-        if command.is_setting:
+        if command.name == PROFILE:
+            self._choose(command.text)
+        elif command.is_setting:
             self._set(command)
         elif command.name == "snapshot_now":
             self._take_still(command.camera)
@@ -167,20 +200,68 @@ class Steering:
             raise CommandRefused(str(error)) from error
 
     def _set(self, command: Command) -> None:
-        before = self._settings[command.camera]
-        value = parsed(command.name, command.text)
-        after = with_value(before, command.name, value)
-        self._settings[command.camera] = after
-        if after != before:
-            self._apply(self._cameras[command.camera], after)
-            self._open_or_close(self._cameras[command.camera].source, before, after)
-        self._keep(command, value_of(after, command.name))
+        camera, name = command.camera, command.name
+        if not self._has(camera, name):
+            raise CommandRefused("this camera has nothing to choose from there")
+        value = parsed(name, command.text, self._cameras[camera].variants)
+        self._change({camera: with_value(self._settings[camera], name, value)}, [name])
 
-    def _keep(self, command: Command, value: bool | float) -> None:
+    def _choose(self, profile: str) -> None:
+        """Set all that a profile sets, or nothing of it if one value is not allowed."""
+        changed = self._settings_of(profile)
+        names = SETTINGS if profile == CONFIGURED else self._profiles()[profile].values
+        self._change(changed, [name for name in SETTINGS if name in names])
+
+    def _settings_of(self, profile: str) -> dict[str, CameraSettings]:
+        """Return the cameras that a profile is for, as it sets them.
+
+        Raises:
+            CommandRefused: There is no such profile.
+        """
+        if profile == CONFIGURED:
+            return {camera: self._as_configured(camera) for camera in self._settings}
+        chosen = self._profiles().get(profile)
+        if chosen is None:
+            known = ", ".join((*self._profiles(), CONFIGURED))
+            raise CommandRefused(f"there is no such profile; known here: {known}")
+        changed = {}
+        for camera in chosen.cameras or self._settings:
+            if camera in self._settings:
+                changed[camera] = self._settings[camera]
+                for name, value in chosen.values.items():
+                    changed[camera] = with_value(changed[camera], name, value)
+        return changed
+
+    def _as_configured(self, camera: str) -> CameraSettings:
+        settings, in_file = self._settings[camera], self._kept.in_file(camera)
+        for name in SETTINGS:
+            settings = with_value(settings, name, value_of(in_file, name))
+        return settings
+
+    def _profile(self) -> str:
+        """Return which profile holds: the first, where several do."""
+        for name in (*self._profiles(), CONFIGURED):
+            wanted = self._settings_of(name)
+            if wanted and all(self._settings[camera] == one for camera, one in wanted.items()):
+                return name
+        return CUSTOM
+
+    def _change(self, changed: Mapping[str, CameraSettings], names: Iterable[str]) -> None:
+        """Have the cameras be like that, and keep these settings of theirs over a restart."""
+        for camera, after in changed.items():
+            before, self._settings[camera] = self._settings[camera], after
+            if after != before:
+                self._apply(self._cameras[camera], after)
+                self._open_or_close(self._cameras[camera].source, before, after)
         try:
-            self._kept.keep(command.camera, command.name, value)
+            self._kept.keep(
+                {
+                    camera: {name: value_of(after, name) for name in names}
+                    for camera, after in changed.items()
+                }
+            )
         except StoreError as error:
-            _log.warning("%s of camera %s: %s", command.name, command.camera, error)
+            _log.warning("settings of %s: %s", ", ".join(changed), error)
             raise CommandRefused(
                 f"is done, and will not outlive a restart: it {error.what}"
             ) from error

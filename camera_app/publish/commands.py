@@ -1,7 +1,8 @@
 """What is asked of the camera over MQTT: read, checked, and answered. Pure.
 
 Nothing that comes from outside goes further than through here: it is the name of a setting or
-request that we know, and a short text that is ON, OFF, PRESS, a number or a place of an Edge TPU.
+request that we know, and a short text that is ON, OFF, PRESS, a number, a name, or a place
+of an Edge TPU.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ RESULT_SCHEMA = 1
 PAYLOAD_LIMIT_BYTES = 64
 PRESS = "PRESS"
 TRY_EDGETPU = "try_edgetpu"
+PROFILE = "profile"  # a setting of the device: the only one
 
 # Requests, with the time in seconds in which another one is not carried out.
 CAMERA_REQUESTS: Mapping[str, float] = {"snapshot_now": 1.0}
@@ -50,7 +52,7 @@ class Command:
 
     @property
     def is_setting(self) -> bool:
-        return self.name in SETTINGS
+        return self.name in SETTINGS or self.name == PROFILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def command_of(message: Incoming, topics: Topics, cameras: Collection[str]) -> C
     if message.is_retained:
         raise CommandRefused("a command that the broker kept is not carried out: do not retain it")
     camera, name = target_of(message, topics)
-    known = {*SETTINGS, *CAMERA_REQUESTS} if camera else set(DEVICE_REQUESTS)
+    known = {*SETTINGS, *CAMERA_REQUESTS} if camera else {*DEVICE_REQUESTS, PROFILE}
     if camera and camera not in cameras:
         raise CommandRefused("there is no such camera")
     if name not in known:
@@ -123,6 +125,9 @@ def _check_request(name: str, text: str) -> None:
     if name == TRY_EDGETPU:
         if not re.fullmatch(PLACE_PATTERN, text):
             raise CommandRefused("expected the place of an Edge TPU, such as usb:1-1.4")
+    elif name == PROFILE:
+        if not _NAME.fullmatch(text):
+            raise CommandRefused("expected the name of a profile")
     elif name not in SETTINGS and text != PRESS:
         raise CommandRefused(f"expected {PRESS}")
 

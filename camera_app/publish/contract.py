@@ -290,7 +290,9 @@ _SWITCH = Word(("ON", "OFF"))
 _PRESS = Word(("PRESS",))
 _SHARE = Number(most=1, is_whole=False)
 SELF_TEST_SCHEMA = 1  # `control/self_test.py` makes it, a room above
-SETTINGS = ("detection", "privacy", "snapshots", "threshold")
+SETTINGS = ("detection", "privacy", "snapshots", "threshold", "faces", "variant")
+_PACK = Pattern("[A-Za-z0-9][A-Za-z0-9._-]*", "the name of a model pack, for `variant`")
+_PROFILE = Pattern("[a-z0-9][a-z0-9_-]{0,31}", "the name of a profile, `configured` or `custom`")
 
 _DISCOVERY = AnyJson("The discovery of Home Assistant's MQTT integration, see its documentation.")
 _FRIGATE_STATS = AnyJson("A part of Frigate's own statistics, see its documentation.")
@@ -322,18 +324,19 @@ CHANNELS: Mapping[str, Channel] = {
     "snapshot": Channel((_JPEG,)),
     "label_snapshot": Channel((_JPEG,)),
     "live": Channel((_JPEG,), is_retained=False, qos=0),
-    "setting": Channel((_SWITCH, _SHARE), levels={"setting": SETTINGS}),
+    "setting": Channel((_SWITCH, _SHARE, _PACK), levels={"setting": SETTINGS}),
+    "profile": Channel((_PROFILE,)),
     "camera_command": Channel(
-        (_SWITCH, _SHARE, _PRESS),
+        (_SWITCH, _SHARE, _PACK, _PRESS),
         is_retained=False,
         is_received=True,
         levels={"command": (*SETTINGS, "snapshot_now")},
     ),
     "device_command": Channel(
-        (_PRESS, Pattern(PLACE_PATTERN, "the place of an Edge TPU, for `try_edgetpu`")),
+        (_PRESS, Pattern(PLACE_PATTERN, "the place of an Edge TPU, for `try_edgetpu`"), _PROFILE),
         is_retained=False,
         is_received=True,
-        levels={"command": ("restart", "self_test", "try_edgetpu")},
+        levels={"command": ("restart", "self_test", "try_edgetpu", "profile")},
     ),
     "probe": Channel(
         (Pattern("[0-9a-f]{16}", "a random word"),), is_retained=False, is_received=False

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from camera_app.config import CONFIGURED, CUSTOM
 from camera_app.publish.payloads import OFFLINE, ONLINE
 from camera_app.publish.topics import Topics
 
@@ -44,12 +45,16 @@ class AnnouncedCamera:
         places: What is counted: zone, or empty for the whole picture, and label.
         sends_snapshots: The best moment of each event is sent.
         sends_live: A picture is sent now and then.
+        variants: Packs to choose from, the model itself first; none: there is no choice.
+        finds_faces: There are faces to be switched off.
     """
 
     name: str
     places: Sequence[tuple[str, str]]
     sends_snapshots: bool = False
     sends_live: bool = False
+    variants: Sequence[str] = ()
+    finds_faces: bool = False
 
     @property
     def labels(self) -> list[str]:
@@ -69,6 +74,7 @@ class AnnouncedDevice:
         cameras: Those that are enabled.
         status_interval_s: How often the status is told.
         takes_commands: Settings can be changed over MQTT.
+        profiles: Settings that go together, by name.
     """
 
     device_id: str
@@ -78,6 +84,7 @@ class AnnouncedDevice:
     cameras: Sequence[AnnouncedCamera]
     status_interval_s: float
     takes_commands: bool = True
+    profiles: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +263,8 @@ def _of_device(device: AnnouncedDevice) -> Iterator[_Part]:
         yield _button(
             device.topics.device_command("self_test"), "self_test", "Run self-test", _DIAGNOSTIC
         )
+        if device.profiles:
+            yield _profile(device)
 
 
 def _health(device: AnnouncedDevice) -> Iterator[_Part]:
@@ -478,12 +487,38 @@ def _live(topics: Topics, camera: AnnouncedCamera) -> _Part:
     return _Part((camera.name, "live"), "camera", options)
 
 
+def _profile(device: AnnouncedDevice) -> _Part:
+    options: dict[str, Json] = {
+        "name": "Profile",
+        "entity_category": _CONFIG,
+        "state_topic": device.topics.profile,
+        "command_topic": device.topics.device_command("profile"),
+        "options": [*device.profiles, CONFIGURED],
+        # Where settings were changed one by one since, no option is the right one.
+        "value_template": f"{{{{ None if value == '{CUSTOM}' else value }}}}",
+    }
+    return _Part(("profile",), "select", options)
+
+
+def _variant(topics: Topics, camera: AnnouncedCamera) -> _Part:
+    options: dict[str, Json] = {
+        "name": f"{title(camera.name)} model",
+        "entity_category": _CONFIG,
+        "state_topic": topics.setting(camera.name, "variant"),
+        "command_topic": topics.camera_command(camera.name, "variant"),
+        "options": list(camera.variants),
+    }
+    return _Part((camera.name, "variant"), "select", options)
+
+
 def _settings(topics: Topics, camera: AnnouncedCamera) -> Iterator[_Part]:
     name = title(camera.name)
+    faces = [("faces", "faces")] if camera.finds_faces else []
     for setting, meaning in (
         ("detection", "detection"),
         ("snapshots", "snapshots"),
         ("privacy", "privacy mode"),
+        *faces,
     ):
         yield _Part(
             (camera.name, setting),
@@ -509,6 +544,8 @@ def _settings(topics: Topics, camera: AnnouncedCamera) -> Iterator[_Part]:
             "mode": "slider",
         },
     )
+    if camera.variants:
+        yield _variant(topics, camera)
     topic = topics.camera_command(camera.name, "snapshot_now")
     yield _button(topic, "snapshot_now", f"{name} snapshot now", camera=camera.name)
 

@@ -19,6 +19,7 @@ from camera_app.errors import CameraAppError, CommandRefused, StoreError
 from camera_app.publish.announcing import FORGET, Announced, Step, announced_by, read_record, steps
 from camera_app.publish.board import Notice, StateBoard
 from camera_app.publish.commands import (
+    PROFILE,
     Command,
     RateLimit,
     Result,
@@ -55,7 +56,10 @@ class Conduct(Protocol):
         """
 
     def state_of(self, camera: str, setting: str) -> str:
-        """Return how a setting stands, as told on its topic; empty for a camera unknown."""
+        """Return how a setting stands, as told on its topic; empty where there is none such.
+
+        The camera is empty for the profile, which is the device's.
+        """
 
 
 class Voice(Protocol):
@@ -264,13 +268,16 @@ class Hub(Worker):
         except CameraAppError as failure:
             error = failure.what if isinstance(failure, CommandRefused) else str(failure)
             _log.info("did not do what was asked over MQTT: %s %s: %s", camera, name, error)
-        if camera in self._cameras:
+        if camera in self._cameras and name in SETTINGS:
             self._tell_setting(camera, name)
+            self._tell_setting("", PROFILE)
+        elif name == PROFILE:
+            self._tell_settings()
         self._answer(camera, name, error)
 
     def _answer(self, camera: str, name: str, error: str) -> None:
         assert self._conduct is not None
-        is_state = camera in self._cameras and name in SETTINGS
+        is_state = (camera in self._cameras and name in SETTINGS) or name == PROFILE
         result = Result(
             camera=camera,
             command=name,
@@ -286,8 +293,11 @@ class Hub(Worker):
         for camera in self._cameras:
             for name in SETTINGS:
                 self._tell_setting(camera, name)
+        self._tell_setting("", PROFILE)
 
     def _tell_setting(self, camera: str, name: str) -> None:
-        if self._conduct is not None and name in SETTINGS:
-            state = self._conduct.state_of(camera, name)
-            self._board.put(self._topics.setting(camera, name), state.encode())
+        """Tell how a setting stands, if there is something to be set."""
+        if self._conduct is None or not (state := self._conduct.state_of(camera, name)):
+            return
+        topic = self._topics.setting(camera, name) if camera else self._topics.profile
+        self._board.put(topic, state.encode())

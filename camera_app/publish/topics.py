@@ -69,7 +69,7 @@ class Topics:
         return f"{self.root}/profile"
 
     def device_command(self, command: str) -> str:
-        """Where the device is asked for something: `restart`, `self_test`, `try_edgetpu`, `profile`."""
+        """Where the device is told: `restart`, `self_test`, `try_edgetpu`, `profile`."""
         return f"{self.root}/{command}/set"
 
     def setting(self, camera: str, setting: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from camera_app.app import App
 from camera_app.control.kept import KEPT_NAME
 from camera_app.errors import CommandRefused
 from camera_app.publish.commands import BURST
+from camera_app.scheduling import Answer, CpuSeats, Demand
 from tests.control.conftest import Owner, Started, wait_until
 from tests.publish.mosquitto import Mosquitto
 
@@ -68,6 +70,104 @@ def test_a_camera_that_was_switched_off_stays_off_over_a_restart(
     owner.wait_newest("front/availability", b"offline")
     assert app.figures().cameras["front"].source.state == "not started"
     assert app.figures().cameras["front"].watch.counts.captured == 0
+
+
+def test_a_smaller_model_is_chosen_kept_and_given_up_again(
+    started: Started, owner: Owner, asked: Counter[str]
+) -> None:
+    model = "[camera.front.motion]\nenabled = false\n"
+    started(camera='model = "person_large"\n' + model)
+    owner.wait_newest("front/variant", b"person_large")
+    assert owner.ask("front/variant", "person_small")["state"] == "person_small"
+    assert wait_until(lambda: asked["person_small"] > 2)
+    refused = owner.ask("front/variant", "face")
+    assert not refused["accepted"]
+    assert refused["error"] == "expected one of: person_large, person_small"
+
+    started(camera='model = "person_large"\n' + model)
+    asked.clear()
+    owner.wait_newest("front/variant", b"person_small")
+    assert wait_until(lambda: asked["person_small"] > 2)
+    assert asked["person_large"] == 0
+    assert owner.ask("front/variant", "person_large")["state"] == "person_large"
+    assert wait_until(lambda: asked["person_large"] > 2)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count how often each pack is asked; it is asked all the same."""
+    counts: Counter[str] = Counter()
+    submit = CpuSeats.submit
+
+    def counted(seats: CpuSeats, demand: Demand, answer: Answer | None = None) -> Answer:
+        counts[demand.model] += 1
+        return submit(seats, demand, answer)
+
+    monkeypatch.setattr(CpuSeats, "submit", counted)
+    return counts
+
+
+def test_a_camera_without_a_choice_refuses_one(started: Started, owner: Owner) -> None:
+    started()  # person_small has no smaller one, and finds no faces
+    for setting, text in (("variant", "person_small"), ("faces", "OFF")):
+        result = owner.ask(f"front/{setting}", text)
+        assert (result["accepted"], result["state"]) == (False, "")
+        assert result["error"] == "this camera has nothing to choose from there"
+        assert owner.newest(f"front/{setting}") is None
+
+
+def test_faces_are_switched_off_and_on_again(
+    started: Started, owner: Owner, asked: Counter[str]
+) -> None:
+    started(camera='model = ["person_small", "face"]\n[camera.front.motion]\nenabled = false\n')
+    owner.wait_newest("front/faces", b"ON")
+    assert wait_until(lambda: asked["face"] > 2)
+    assert owner.ask("front/faces", "OFF")["state"] == "OFF"
+    owner.wait_newest("front/faces", b"OFF")
+    before, people = asked["face"], asked["person_small"]
+    assert wait_until(lambda: asked["person_small"] > people + 4)
+    assert asked["face"] <= before + 1  # one may have been under way
+    assert owner.ask("front/faces", "ON")["accepted"]
+    assert wait_until(lambda: asked["face"] > before + 2)
+
+
+PROFILES = """
+[profile.away]
+detection = true
+threshold = 0.4
+[profile.home]
+cameras = ["front"]
+privacy = true
+"""
+
+
+def test_a_profile_sets_all_that_it_names_and_is_told(started: Started, owner: Owner) -> None:
+    app = started(PROFILES)
+    owner.wait_newest("profile", b"configured")
+    assert owner.ask("profile", "away")["state"] == "away"
+    owner.wait_newest("front/threshold", b"0.4")
+    owner.wait_newest("profile", b"away")
+    assert owner.ask("front/threshold", "0.6")["accepted"]
+    owner.wait_newest("profile", b"custom")
+    assert owner.ask("profile", "home")["state"] == "home"
+    owner.wait_newest("front/privacy", b"ON")
+    assert wait_until(lambda: app.figures().cameras["front"].source.state == "stopped")
+
+    started(PROFILES)
+    owner.wait_newest("profile", b"home")
+    owner.wait_newest("front/privacy", b"ON")
+    assert owner.ask("profile", "configured")["state"] == "configured"
+    owner.wait_newest("front/privacy", b"OFF")
+    owner.wait_newest("front/threshold", b"0.5")
+
+
+def test_a_profile_that_is_none_changes_nothing(started: Started, owner: Owner) -> None:
+    started(PROFILES)
+    result = owner.ask("profile", "holiday")
+    assert not result["accepted"]
+    assert result["error"] == "there is no such profile; known here: away, home, configured"
+    assert owner.ask("profile", "../../etc")["error"] == "expected the name of a profile"
+    assert owner.newest("profile") == b"configured"
 
 
 def test_the_file_wins_where_the_owner_changed_it_since(started: Started, owner: Owner) -> None:

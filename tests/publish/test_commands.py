@@ -53,7 +53,11 @@ def test_a_command_is_read(topic: str, payload: bytes, command: Command) -> None
         ("back/detection/set", b"OFF", "no such camera"),
         ("front/format_disk/set", b"PRESS", "no such command; known here: detection"),
         ("front/restart/set", b"PRESS", "no such command"),
-        ("detection/set", b"OFF", "no such command; known here: restart, self_test, try_edgetpu"),
+        (
+            "detection/set",
+            b"OFF",
+            "no such command; known here: profile, restart, self_test, try_edgetpu",
+        ),
         ("front/detection/set", b"x" * (PAYLOAD_LIMIT_BYTES + 1), "longer than"),
         ("front/detection/set", b"\xff\xfe", "no text"),
         ("front/detection/set", "ÖN".encode(), "no text"),
