@@ -314,3 +314,21 @@ def test_an_edge_tpu_that_names_nothing_is_one_clear_problem(written: str, compl
 
     assert problem.where.startswith("inference.edgetpu")
     assert complaint in problem.problem
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what"),
+    [
+        ("[profile.away]", "profile.away", "sets nothing"),
+        ("[profile.away]\ncameras = ['front']", "profile.away", "sets nothing"),
+        ("[profile.away]\nthreshold = 2", "profile.away.threshold", "less than or equal to 1"),
+        ("[profile.away]\nsource = 'x'", "profile.away.source", "no such key"),
+        ("[profile.away]\ncameras = ['gate']\nfaces = true", "file", "no camera 'gate'"),
+        ("[profile.configured]\nfaces = true", "file", "has a meaning of its own"),
+    ],
+)
+def test_a_profile_that_means_nothing_is_refused(text: str, where: str, what: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(f"[camera.front]\nsource = 'synthetic:'\n{text}")
+    (problem,) = caught.value.problems
+    assert (problem.where, what in problem.problem) == (where, True), problem

@@ -38,6 +38,7 @@ KEYS: dict[str, tuple[set[str], set[str]]] = {
     "image": ({"image_topic"}, {"content_type"}),
     "camera": ({"topic"}, {"image_encoding"}),
     "switch": ({"command_topic", "state_topic"}, set()),
+    "select": ({"command_topic", "options"}, {"state_topic", "value_template"}),
     "number": ({"command_topic", "state_topic"}, {"min", "max", "step", "mode"}),
     "button": ({"command_topic"}, {"payload_press", "device_class"}),
 }
@@ -130,6 +131,9 @@ def _check_class(platform: str, part: Mapping[str, Any]) -> None:
     if platform == "number":
         assert part["min"] < part["max"]
         assert part["step"] >= 0.001
+    if platform == "select":
+        assert part["options"]
+        assert all(isinstance(option, str) and option for option in part["options"])
     if "expire_after" in part:
         assert isinstance(part["expire_after"], int)
         assert part["expire_after"] > 0

@@ -25,9 +25,17 @@ FRONT = AnnouncedCamera(
     [("", "person"), ("", "face"), ("mat", "person")],
     sends_snapshots=True,
     sends_live=True,
+    variants=("person_large", "person_small"),
+    finds_faces=True,
 )
 DEVICE = AnnouncedDevice(
-    "cam1", "Porch", "1.2.3", Topics("camera_app", "cam1"), [FRONT], status_interval_s=30.0
+    "cam1",
+    "Porch",
+    "1.2.3",
+    Topics("camera_app", "cam1"),
+    [FRONT],
+    status_interval_s=30.0,
+    profiles=("home", "away"),
 )
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,31}", fullmatch=True)
 LABELS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
@@ -126,6 +134,18 @@ def test_there_is_no_control_where_commands_are_not_taken() -> None:
     deaf = replace(DEVICE, takes_commands=False)
     assert not {"switch", "number", "button"} & {part.platform for part in components(deaf)}
     assert all("command_topic" not in part.options for part in components(deaf))
+
+
+def test_there_is_a_choice_only_where_there_is_something_to_choose() -> None:
+    found = parts()
+    assert found["cam1_profile"]["options"] == ["home", "away", "configured"]
+    assert found["cam1_front_variant"]["options"] == ["person_large", "person_small"]
+    assert found["cam1_front_faces"]["platform"] == "switch"
+
+    plain = replace(FRONT, variants=(), finds_faces=False)
+    less = parts(replace(DEVICE, cameras=[plain], profiles=()))
+    gone = {"cam1_profile", "cam1_front_variant", "cam1_front_faces"}
+    assert found.keys() - less.keys() == gone
 
 
 def test_names_that_run_into_each_other_stay_apart() -> None:
