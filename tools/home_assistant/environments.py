@@ -33,6 +33,7 @@ INTEGRATIONS = (
     "event",
     "image",
     "number",
+    "select",
     "sensor",
     "switch",
     # What every start of a newer version sets up, and what its MQTT integration looks into.

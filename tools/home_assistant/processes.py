@@ -151,8 +151,10 @@ status_interval_s = 2.0
 [home_assistant]
 discovery = "{discovery}"
 birth_delay_s = 1.0
+[profile.away]
+threshold = 0.45
 [inference]
-model = ["person_small", "face"]
+model = ["person_large", "face"]
 cpu_seats = 1
 edgetpu = "off"
 [camera.front]

@@ -24,6 +24,9 @@ IN_ZONE = "binary_sensor.trial_front_mat_person"
 DETECTION = "switch.trial_front_detection"
 PRIVACY = "switch.trial_front_privacy_mode"
 THRESHOLD = "number.trial_front_threshold"
+FACES = "switch.trial_front_faces"
+MODEL = "select.trial_front_model"
+PROFILE = "select.trial_profile"
 SELF_TEST = "binary_sensor.trial_self_test"
 COUNTER = "counter.triggered"
 GONE = "unavailable"
@@ -79,6 +82,7 @@ class Trial:
             self._discover,
             self._see,
             self._toggle,
+            self._choose,
             self._trigger,
             self._lose_the_camera,
             self._lose_the_broker,
@@ -185,6 +189,22 @@ class Trial:
         self._hub.call("button.press", "button.trial_run_self_test")
         self._wait("self-test", SELF_TEST, "off")
         self._hub.call("button.press", "button.trial_front_snapshot_now")
+
+    def _choose(self) -> None:
+        self._switch("switch.turn_off", FACES, "off")
+        self._switch("switch.turn_on", FACES, "on")
+        for model in ("person_small", "person_large"):
+            self._hub.call("select.select_option", MODEL, option=model)
+            self._wait(f"model {model}", MODEL, model)
+        self._wait("profile at first", PROFILE, "configured")
+        self._hub.call("select.select_option", PROFILE, option="away")
+        self._wait("profile away", PROFILE, "away")
+        self._wait("what the profile sets", THRESHOLD, "0.45")
+        self._hub.call("number.set_value", THRESHOLD, value=0.55)
+        self._wait("no profile holds", PROFILE, "unknown")
+        self._hub.call("select.select_option", PROFILE, option="configured")
+        self._wait("all as configured", THRESHOLD, "0.5")
+        self._wait("profile configured", PROFILE, "configured")
 
     def _switch(self, service: str, entity: str, state: str) -> None:
         self._hub.call(service, entity)
