@@ -1,15 +1,19 @@
 """Threads that can be stopped, and bounded ways to hand a value from one to another.
 
-Every hand-over here has a bound, and says what happens at it.
+Every hand-over here has a bound, and says what happens at it. Every thread gives signs of life, so
+that one that hangs is found out; who looks for them is `health/watchdog.py`.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from camera_app.logs import about_camera
@@ -19,6 +23,9 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 STOP_LIMIT_S = 5.0
+# A round of a thread takes far less than a second; on a machine that swaps, or whose SD card tidies
+# itself up, it may take many. What takes longer by nature says so in its promise.
+ROUND_LIMIT_S = 30.0
 
 
 class Part(Protocol):
@@ -29,6 +36,76 @@ class Part(Protocol):
 
     def stop(self) -> None:
         """Undo `start`; returns within a limit; may be called twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """The newest sign of life of one thread.
+
+    Attributes:
+        thread: Its name.
+        key: Tells it from every other thread of this process, before or since.
+        count: How many signs it has given.
+        within_s: The next comes within so many seconds; infinite: it waits for others to want
+            something of it, and owes nothing.
+    """
+
+    thread: str
+    key: int
+    count: int
+    within_s: float
+
+
+class Vital:
+    """Where one thread gives its signs of life; others read the newest."""
+
+    def __init__(self, thread: str, key: int) -> None:
+        # Replaced as one by its thread, so that a reader sees count and promise of one moment.
+        self._sign = Sign(thread, key, 0, ROUND_LIMIT_S)
+
+    @property
+    def sign(self) -> Sign:
+        return self._sign
+
+    def promise(self, within_s: float = ROUND_LIMIT_S) -> None:
+        """Give a sign of life, and promise the next within that time."""
+        before = self._sign
+        self._sign = Sign(before.thread, before.key, before.count + 1, within_s)
+
+    def owe_nothing(self) -> None:
+        """Give a sign of life; the next comes when others want something of this thread."""
+        self.promise(math.inf)
+
+
+class Roster:
+    """The threads of this process that give signs of life."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()  # guards every field below
+        self._keys = itertools.count()
+        self._vitals: dict[int, Vital] = {}
+
+    def enter(self, thread: str) -> Vital:
+        """Add a thread, which owes a sign from now on."""
+        with self._guard:
+            key = next(self._keys)
+            vital = self._vitals[key] = Vital(thread, key)
+            return vital
+
+    def leave(self, vital: Vital) -> None:
+        """Take a thread out that has ended as it should. One that died stays, silent."""
+        with self._guard:
+            self._vitals.pop(vital.sign.key, None)
+
+    def signs(self) -> tuple[Sign, ...]:
+        """Return the newest sign of every thread, the oldest thread first."""
+        with self._guard:
+            return tuple(vital.sign for vital in self._vitals.values())
+
+
+# One for the process, not one handed from part to part: a thread that somebody forgot to hand it to
+# would be the one whose hang nobody sees.
+ROSTER = Roster()
 
 
 class Deadline:
@@ -82,6 +159,12 @@ class LatestBox(Generic[T]):
             if value is None and self._closed:
                 raise Closed
             return value
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether a value waits to be taken."""
+        with self._changed:
+            return self._value is not None
 
     def discard(self) -> int:
         """Throw away an unread value; return how many there were, 0 or 1."""
@@ -150,8 +233,9 @@ class Worker:
 
     An error in `run_once` is logged with its stack and followed by a pause that grows up to
     `retry_max_s`: the thread is the last safety net and does not die of a bug. Subclasses
-    override `run_once`, which must return within a second or wait on `self.stopping`; `opened`
-    and `closed` run on the thread, before the first and after the last call.
+    override `run_once`, which must return within a second, or wait with `rest`, or say with
+    `promise` that it will take longer; `opened` and `closed` run on the thread, before the first
+    and after the last call.
     """
 
     retry_first_s = 0.5
@@ -162,6 +246,7 @@ class Worker:
         self.camera = ""  # that it works for, if it is only one: its log lines say so
         self.stopping = threading.Event()
         self._thread: threading.Thread | None = None  # owned by the caller of start and stop
+        self._vital = Vital(name, -1)  # of the thread; this first one is for calls without one
 
     def start(self) -> None:
         """Start the thread."""
@@ -185,6 +270,18 @@ class Worker:
         thread = self._thread
         return thread is not None and thread.is_alive()
 
+    def promise(self, within_s: float = ROUND_LIMIT_S) -> None:
+        """Give a sign of life, and promise the next within that time; on the thread only.
+
+        Each round begins with one, so only what takes longer needs another.
+        """
+        self._vital.promise(within_s)
+
+    def rest(self, rest_s: float) -> None:
+        """Wait for that time or until this is told to stop; on the thread only."""
+        self.promise(rest_s + ROUND_LIMIT_S)
+        self.stopping.wait(rest_s)
+
     def wake(self) -> None:
         """Interrupt whatever `run_once` waits on besides `self.stopping`; nothing by default."""
 
@@ -199,17 +296,20 @@ class Worker:
         """Run on the thread after the last `run_once`; nothing by default."""
 
     def _run(self) -> None:
+        vital = self._vital = ROSTER.enter(self.name)
         with about_camera(self.camera):
             try:
                 self._repeat(self.opened, once=True)
                 self._repeat(self.run_once)
             finally:
                 self.closed()
+        ROSTER.leave(vital)  # not where an error came this far: then it is missed, as it should be
 
     def _repeat(self, step: Callable[[], None], *, once: bool = False) -> None:
         pause_s = self.retry_first_s
         while not self.stopping.is_set():
             try:
+                self.promise()
                 step()
                 pause_s = self.retry_first_s
                 if once:
@@ -219,5 +319,5 @@ class Worker:
             except Exception:
                 # The safety net of the thread: a bug in one round must not end the camera.
                 _log.exception("%s failed, trying again in %.1f s", self.name, pause_s)
-                self.stopping.wait(pause_s)
+                self.rest(pause_s)
                 pause_s = min(pause_s * 2, self.retry_max_s)

@@ -39,7 +39,7 @@ from camera_app.children import ChannelClosed, ChildProcess
 from camera_app.clock import Clock, seconds
 from camera_app.errors import SourceError
 from camera_app.logs import keep_secret, redact
-from camera_app.threads import Closed, Deadline, LatestBox, Worker
+from camera_app.threads import ROUND_LIMIT_S, Closed, Deadline, LatestBox, Worker
 from camera_app.values import Frame
 
 if TYPE_CHECKING:  # the child imports this room, and does without the configuration's library
@@ -204,9 +204,11 @@ class LiveSource(Worker):
         limit_s = max(self._settings.deadline_s, OPENING_LIMIT_S)
         deadline = Deadline(limit_s)
         while not self.stopping.is_set():
+            left_s = deadline.remaining_s()
+            self.promise(left_s + ROUND_LIMIT_S)  # a child that says nothing is no hang of ours
             try:
                 self._pass_order(receiver)
-                said = receiver.receive(deadline.remaining_s())
+                said = receiver.receive(left_s)
             except ChannelClosed:
                 how = child.end(grace_s=STOP_GRACE_S)
                 return Ending(Reason.CRASHED, f"its process ended: {how}")
@@ -295,7 +297,7 @@ class LiveSource(Worker):
         text = redact(f"{ending.reason}: {ending.text}; trying again in {wait_s:.1f} s")
         self._set_state(text)
         _log.warning("camera %s: %s", self._camera, text)
-        self.stopping.wait(wait_s)
+        self.rest(wait_s)
 
     def _adopt(self, child: ChildProcess | None) -> None:
         with self._guard:

@@ -62,7 +62,7 @@ class LiveView(Worker):
         if self._is_heard():
             for name, camera in self._cameras().items():
                 self._show(name, camera)
-        self.stopping.wait(self._interval_s)
+        self.rest(self._interval_s)
 
     def _show(self, name: str, camera: Shown) -> None:
         frame = camera.newest()

@@ -24,6 +24,7 @@ from camera_app.threads import Worker
 
 PULSE_S = 1.0
 TIDY_S = 600.0
+TIDY_LIMIT_S = 120.0  # thousands of stills on a slow card
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Heartbeat(Worker):
         if self._tidied_ns is None or now_ns - self._tidied_ns >= nanoseconds(TIDY_S):
             self._tidied_ns = now_ns
             self._tidy()
-        self.stopping.wait(PULSE_S)
+        self.rest(PULSE_S)
 
     def closed(self) -> None:
         """Say that no camera sees any more."""
@@ -113,5 +114,6 @@ class Heartbeat(Worker):
         self._board.put(self._topics.fallback, fallback_message(status))
 
     def _tidy(self) -> None:
+        self.promise(TIDY_LIMIT_S)
         for one in self._snapshots():
             tidy(one.folder, one.settings, self._clock.wall_ns() / 1e9)

@@ -51,6 +51,8 @@ TICK_S = 0.5
 # A broker may answer pings and yet acknowledge nothing; then another connection is tried.
 ACKNOWLEDGE_LIMIT_S = 30.0
 GOODBYE_LIMIT_S = 1.5
+# To look up a name may take so long where the network is half there; that is no hang.
+ATTEMPT_LIMIT_S = 120.0
 # Pages are long; with more of them before it, what is fresh would wait for a slow network.
 PAGES_ON_THE_WAY = 1
 PACKET_TOO_LARGE = 0x95
@@ -235,6 +237,7 @@ class Publisher(Worker):
     # Connecting
 
     def _connect(self) -> None:
+        self.promise(ATTEMPT_LIMIT_S)
         self._state = "connecting" if self._state == "stopped" else self._state
         link = Link(
             self._settings, self._client_id, self._will, self._protocol.version, self._waker
@@ -326,7 +329,7 @@ class Publisher(Worker):
         self._note(error, is_new=state != self._state or str(error) != self._last_error)
         self._state = state
         pause_s = self._back_off.longest() if is_refused else self._back_off.after(worked_s)
-        self.stopping.wait(pause_s)
+        self.rest(pause_s)
 
     def _note(self, error: Exception, *, is_new: bool) -> None:
         """Keep an error for `stats`; the log has it once, and not once an attempt."""

@@ -22,7 +22,7 @@ from camera_app.errors import CameraAppError, DeviceError
 from camera_app.inference import Network, load_network
 from camera_app.models import ModelPack
 from camera_app.scheduling.demand import Answer, Demand
-from camera_app.threads import STOP_LIMIT_S, Closed
+from camera_app.threads import ROSTER, STOP_LIMIT_S, Closed, Vital
 from camera_app.values import Detection
 
 _log = logging.getLogger(__name__)
@@ -97,7 +97,8 @@ class CpuSeats:
         for seat in range(self.seats):
             networks = {name: self._load(self._packs[name]) for name in at_hand}
             name = f"camera-app-cpu-{seat}"
-            thread = threading.Thread(target=self._serve, args=(networks,), name=name, daemon=True)
+            given = (networks, ROSTER.enter(name))
+            thread = threading.Thread(target=self._serve, args=given, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -144,8 +145,9 @@ class CpuSeats:
         with self._changed:
             return SeatStats(self._looks, self._failed, self._invoke_cpu_ns, self._look_ns)
 
-    def _serve(self, networks: dict[str, Network]) -> None:
-        while (job := self._next()) is not None:
+    def _serve(self, networks: dict[str, Network], vital: Vital) -> None:
+        while (job := self._next(vital)) is not None:
+            vital.promise()  # a network that never comes back cannot be ended, only found out
             demand, answer = job
             if not answer.set_running_or_notify_cancel():
                 continue
@@ -161,6 +163,7 @@ class CpuSeats:
                 failure = DeviceError(f"the network failed: {error}", where=demand.model)
                 failure.__cause__ = error
                 answer.set_exception(failure)
+        ROSTER.leave(vital)
 
     def _network(self, networks: dict[str, Network], model: str) -> Network:
         """Return a model of this seat; a stand-in is loaded when it is first asked for."""
@@ -186,7 +189,8 @@ class CpuSeats:
         with self._changed:
             self._failed += 1
 
-    def _next(self) -> tuple[Demand, Answer] | None:
+    def _next(self, vital: Vital) -> tuple[Demand, Answer] | None:
         with self._changed:
+            vital.owe_nothing()
             self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
             return self._waiting.popleft() if self._waiting else None

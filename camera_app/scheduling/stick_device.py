@@ -20,7 +20,7 @@ from camera_app.inference.edgetpu import Finding, StickFailed, StickStats
 from camera_app.inference.runtime import Array
 from camera_app.models import ModelPack
 from camera_app.scheduling.demand import Answer, Demand
-from camera_app.threads import STOP_LIMIT_S, Deadline, Worker
+from camera_app.threads import ROSTER, ROUND_LIMIT_S, STOP_LIMIT_S, Deadline, Vital, Worker
 from camera_app.values import Detection
 
 _log = logging.getLogger(__name__)
@@ -33,6 +33,8 @@ CHECK_IDLE_EVERY_S = 10.0  # nobody is misled by a stick that nobody asks
 CHECK_LIMIT_S = 2.0
 # What only the owner can change is tried this often: he may have, and nobody tells us.
 OWNER_RETRY_S = 30.0
+# Firmware, then pack after pack, each in a child with a deadline of its own.
+OPENING_LIMIT_S = 60.0
 
 
 class OpenStick(Protocol):
@@ -113,7 +115,8 @@ class StickDevice:
         """Start the threads; the stick is opened by and by."""
         for number in range(self.places):
             name = f"camera-app-feed-{self.name}-{number}"
-            feeder = threading.Thread(target=self._feed, args=(number,), name=name, daemon=True)
+            given = (number, ROSTER.enter(name))
+            feeder = threading.Thread(target=self._feed, args=given, name=name, daemon=True)
             self._feeders.append(feeder)
             feeder.start()
         self._keeper.start()
@@ -157,9 +160,10 @@ class StickDevice:
         interpreter = _OnStick(self.stick, pack)
         return interpreter, Network(self._packs[pack], interpreter)
 
-    def _feed(self, number: int) -> None:
-        while (job := self._next()) is not None:
+    def _feed(self, number: int, vital: Vital) -> None:
+        while (job := self._next(vital)) is not None:
             demand, deadline, answer = job
+            vital.promise(deadline.remaining_s() + ROUND_LIMIT_S)
             if not answer.set_running_or_notify_cancel():
                 continue
             try:
@@ -175,6 +179,7 @@ class StickDevice:
             else:
                 answer.set_result(found)
                 self._keeper.note_answer()
+        ROSTER.leave(vital)
 
     def _look(self, number: int, demand: Demand, deadline: Deadline) -> list[Detection]:
         with self._changed:
@@ -184,8 +189,9 @@ class StickDevice:
         on_stick.deadline = deadline
         return network.look(demand.picture, demand.region, min_score=demand.min_score)
 
-    def _next(self) -> tuple[Demand, Deadline, Answer] | None:
+    def _next(self, vital: Vital) -> tuple[Demand, Deadline, Answer] | None:
         with self._changed:
+            vital.owe_nothing()
             self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
             return self._waiting.popleft() if self._waiting else None
 
@@ -242,6 +248,7 @@ class _Keeper(Worker):
         if self.stopping.is_set():
             return
         wakes = self._wakes
+        self.promise(OPENING_LIMIT_S)
         try:
             self._stick.open()
             self._make_ready()

@@ -27,6 +27,8 @@ from camera_app.threads import Closed, Worker
 _log = logging.getLogger(__name__)
 
 SETTLE_DELAY_S = 0.5
+# A card that is worn, or tidies itself up, may keep one transaction waiting so long.
+DISK_LIMIT_S = 60.0
 RETENTION_INTERVAL_S = 60.0
 RETENTION_BATCH = 500
 # How much is used is asked again after so many changes: between them a few megabytes come at most.
@@ -76,8 +78,9 @@ class Writer(Worker):
 
     def run_once(self) -> None:
         batch = self._handover.take(self._group_limit, SETTLE_DELAY_S)
+        self.promise(DISK_LIMIT_S)
         if not batch.is_empty and not self._write(batch):
-            self.stopping.wait(self._pause_s)
+            self.rest(self._pause_s)
             self._pause_s = min(self._pause_s * 2, self.retry_max_s)
             return
         if self._undated_row is not None:

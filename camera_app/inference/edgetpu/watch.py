@@ -51,4 +51,4 @@ class PlaceWatch(Worker):
         if places != self._known:
             self._known = places
             self._on_change(places)
-        self.stopping.wait(self._every_s)
+        self.rest(self._every_s)
