@@ -28,8 +28,10 @@ from camera_app.config import CameraSettings, Config
 from camera_app.control import KeptFile, Steering
 from camera_app.errors import CommandRefused
 from camera_app.health import (
+    Caretaker,
     DeviceFigures,
     Heartbeat,
+    Notifier,
     PressureGauge,
     ReadinessFile,
     runtime_folder,
@@ -39,7 +41,7 @@ from camera_app.models import ModelSet, find_models
 from camera_app.pipeline import ModelChoice
 from camera_app.publish import FrigateMirror, MirroringBoard, StateBoard, Topics
 from camera_app.store import DATABASE_NAME, EventStore, interrupted_changes
-from camera_app.threads import Part
+from camera_app.threads import ROSTER, Part
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class App:
         config: What to build.
         clock: Time.
         restart: Begins the whole service anew, or raises CommandRefused; None: cannot be done.
+        notifier: Whoever started the service and wants to know how it does; None: nobody.
     """
 
     def __init__(
@@ -60,8 +63,10 @@ class App:
         config: Config,
         clock: Clock | None = None,
         restart: Callable[[], None] | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         self._config = config
+        self._notifier = notifier or Notifier()
         self._clock = clock or SystemClock()
         self._restart = restart or _cannot_restart
         self._stack = ExitStack()  # owned by the caller of start and stop, as is all below
@@ -110,6 +115,7 @@ class App:
             store=self._store.stats(),
             publisher=None if delivery is None else delivery.stats(),
             space=self._space.space,
+            signs=ROSTER.signs(),
         )
 
     def _build(self, stack: ExitStack) -> None:
@@ -142,6 +148,7 @@ class App:
         _begin(self._heartbeat, stack)
         stack.callback(self._dismiss_hub)
         self._in_force.attend()
+        _begin(Caretaker(self.figures, self._notifier, self._clock), stack)
 
     # Cameras
 

@@ -160,12 +160,6 @@ class LatestBox(Generic[T]):
                 raise Closed
             return value
 
-    @property
-    def is_unread(self) -> bool:
-        """Whether a value waits to be taken."""
-        with self._changed:
-            return self._value is not None
-
     def discard(self) -> int:
         """Throw away an unread value; return how many there were, 0 or 1."""
         with self._changed:

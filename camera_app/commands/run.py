@@ -13,6 +13,7 @@ from types import FrameType
 from camera_app.app import App
 from camera_app.config import Config, load_config
 from camera_app.errors import CommandRefused, ConfigError
+from camera_app.health import Notifier
 from camera_app.logs import begin_logging
 
 # What is written belongs to the user of the service. The group may read, so that a person can be
@@ -53,15 +54,21 @@ def _watch(config: Config, path: Path) -> bool:
         anew.set()
         stop.set()
 
-    app = App(config, restart=restart)
+    notifier = Notifier.from_environment()
+    notifier.feed()  # where this process began anew, whoever did it before has stopped
+    app = App(config, restart=restart, notifier=notifier)
     app.start()
     try:
         print("READY", flush=True)
+        notifier.ready()
         stop.wait()
         print("STOPPING", flush=True)
+        is_to_begin_anew = anew.is_set() and not was_signalled.is_set()
+        # To systemd it goes on, with the same process: STOPPING would have it killed in the end.
+        (notifier.reloading if is_to_begin_anew else notifier.stopping)()
     finally:
         app.stop()
-    return anew.is_set() and not was_signalled.is_set()
+    return is_to_begin_anew
 
 
 def _refuse_wrong(path: Path) -> None:

@@ -1,5 +1,6 @@
 """How the device does, told to whoever reads: reads each part's frozen figures."""
 
+from camera_app.health.caretaker import Caretaker
 from camera_app.health.heartbeat import Heartbeat, SnapshotFolder
 from camera_app.health.occupancy import Place, occupancy, places_of
 from camera_app.health.pressure import PressureGauge
@@ -14,12 +15,18 @@ from camera_app.readiness import (
     read_readiness,
     runtime_folder,
 )
+from camera_app.health.summary import summary_of
+from camera_app.health.systemd import Notifier
+from camera_app.health.watchdog import Hang, Watchdog
 
 __all__ = [
     "Ability",
     "CameraFigures",
+    "Caretaker",
     "DeviceFigures",
+    "Hang",
     "Heartbeat",
+    "Notifier",
     "Place",
     "PressureGauge",
     "Readiness",
@@ -28,10 +35,12 @@ __all__ = [
     "Shortfall",
     "SnapshotFolder",
     "Standing",
+    "Watchdog",
     "occupancy",
     "places_of",
     "read_readiness",
     "readiness_of",
     "runtime_folder",
     "status_of",
+    "summary_of",
 ]

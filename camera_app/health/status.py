@@ -18,6 +18,7 @@ from camera_app.publish import (
 )
 from camera_app.scheduling import Condition, DeviceKind, DeviceStats, ExecutorStats
 from camera_app.store import StoreStats
+from camera_app.threads import Sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class DeviceFigures:
         store: The event store.
         publisher: The way to the broker; None where none is configured.
         space: The disk.
+        signs: The newest sign of life of every thread.
     """
 
     version: str
@@ -49,6 +51,7 @@ class DeviceFigures:
     store: StoreStats
     publisher: PublisherStats | None
     space: Space = field(default_factory=Space)
+    signs: tuple[Sign, ...] = ()
 
 
 def status_of(figures: DeviceFigures) -> DeviceStatus:

@@ -69,6 +69,7 @@ class CameraStats:
         blind_s: Seconds in which frames came and nothing looked.
         unseen_since_ns: Capture of the first frame that nobody has seen since; None: all is seen.
         paused: Why nothing is to be looked at now: the owner's word; empty: it is.
+        declined: Looks of which a device has said that it cannot do them, and why: that is no hang.
     """
 
     counts: FrameCounts
@@ -80,6 +81,7 @@ class CameraStats:
     blind_s: float = 0.0
     unseen_since_ns: int | None = None
     paused: str = ""
+    declined: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ class CameraWorker(Worker):
         self._concluded = concluded
         # Owned by this thread; `stats` reads a frozen copy that it leaves behind.
         self._taken = 0
+        self._declined = 0
         self._replaced = 0
         self._last_frame_ns: int | None = None
         self._last_look_ns: int | None = None
@@ -161,6 +164,7 @@ class CameraWorker(Worker):
             counts=self._watch.counts,
             unseen_since_ns=self._sight.unseen_since_ns,
             paused="" if wanted is None else wanted.paused,
+            declined=self._declined,
         )
 
     @property
@@ -274,8 +278,13 @@ class CameraWorker(Worker):
             return answer.result(deadline.remaining_s())
         except DemandShed as shed:
             return ShedReason(shed.cause.value)
-        except (DeviceError, ModelError, LookTimeoutError) as error:
+        except (DeviceError, ModelError) as error:
+            self._declined += 1
             _log.error("camera %s: a frame could not be looked at: %s", self._watch.name, error)
+            return ShedReason.FAILED
+        except LookTimeoutError:
+            limit_s = LOOK_LIMIT_S
+            _log.error("camera %s: no device answered in %.0f s", self._watch.name, limit_s)
             return ShedReason.FAILED
         except CancelledError:
             return ShedReason.STOPPED  # the devices are stopping, and so are we
