@@ -1,7 +1,8 @@
 """The command line: finds the command, calls it, turns errors into a sentence and an exit code.
 
 Exit codes: 0 done; 1 something is wrong, and the text says what; 2 the words of the call are off;
-3 the demo lacks a model; 130 interrupted.
+3 the demo lacks a model; 78 the service is not started, because its configuration is wrong;
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from camera_app import __version__
-from camera_app.errors import CameraAppError
+from camera_app.errors import CameraAppError, ConfigError
 from camera_app.logs import redact
 
 COMMANDS = (
@@ -39,6 +40,7 @@ _EPILOG = """exit codes:
   1    something is wrong; the text on standard error says what and what to do
   2    the words of the call are off
   3    the demo lacks a model
+  78   `run` only: the configuration is wrong, and to try again would not help
   130  interrupted
 """
 
@@ -60,13 +62,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CameraAppError as error:
         sys.stdout.flush()
         sys.stderr.write(f"camera-app: {redact(str(error))}\n")
-        return EXIT_FAILED
+        return _exit_code(error, options)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone, as `| head` does. Python would complain at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
+
+
+def _exit_code(error: CameraAppError, options: argparse.Namespace) -> int:
+    """Return the code of an error; a command may have one of its own for a wrong configuration."""
+    if isinstance(error, ConfigError):
+        return int(getattr(options, "exit_misconfigured", EXIT_FAILED))
+    return EXIT_FAILED
 
 
 def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:

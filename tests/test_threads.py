@@ -10,7 +10,16 @@ from collections.abc import Callable
 import pytest
 
 from camera_app import threads
-from camera_app.threads import BoundedQueue, Closed, Deadline, LatestBox, Worker
+from camera_app.threads import (
+    ROSTER,
+    ROUND_LIMIT_S,
+    BoundedQueue,
+    Closed,
+    Deadline,
+    LatestBox,
+    Sign,
+    Worker,
+)
 
 WAIT_S = 5.0
 NEVER_S = 600.0
@@ -360,3 +369,62 @@ def test_an_unread_value_can_be_thrown_away_once() -> None:
     assert box.discard() == 0
     box.put(1)
     assert (box.discard(), box.discard(), box.replaced) == (1, 0, 0)
+
+
+# Signs of life
+
+
+def test_a_worker_gives_a_sign_each_round_and_leaves_the_roster_when_it_ends() -> None:
+    worker = Recorder()
+    worker.start()
+    assert worker.done.wait(WAIT_S)
+    (sign,) = [one for one in ROSTER.signs() if one.thread == worker.name]
+    worker.stop()
+
+    assert sign.count >= 2  # before `opened` and before each round
+    assert worker.name not in {one.thread for one in ROSTER.signs()}
+
+
+def test_a_worker_that_rests_promises_its_next_sign_for_afterwards() -> None:
+    rests = threading.Event()
+
+    class Resting(Worker):
+        def run_once(self) -> None:
+            rests.set()
+            self.rest(300.0)
+
+    worker = Resting("camera-app-resting")
+    worker.start()
+    assert rests.wait(WAIT_S)
+    wait_for(lambda: sign_of(worker).within_s == 300.0 + ROUND_LIMIT_S)
+    worker.stop()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_dies_of_an_error_stays_in_the_roster_and_owes_a_sign() -> None:
+    class Mortal(Worker):
+        def run_once(self) -> None:
+            raise Closed
+
+        def closed(self) -> None:
+            raise SystemError("a bug where nothing catches it")
+
+    worker = Mortal("camera-app-mortal")
+    worker.start()
+    wait_for(lambda: not worker.is_running)
+    sign = sign_of(worker)
+    ROSTER.leave(worker._vital)
+
+    assert sign.within_s == ROUND_LIMIT_S
+
+
+def sign_of(worker: Worker) -> Sign:
+    (sign,) = [one for one in ROSTER.signs() if one.thread == worker.name]
+    return sign
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    pause, deadline = threading.Event(), Deadline(WAIT_S)
+    while not holds():
+        assert not deadline.is_over
+        pause.wait(0.005)

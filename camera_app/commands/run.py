@@ -19,6 +19,8 @@ from camera_app.logs import begin_logging
 # What is written belongs to the user of the service. The group may read, so that a person can be
 # let in to look at events; all others see nothing.
 PRIVATE = 0o027
+# EX_CONFIG of <sysexits.h>: the unit says that systemd is not to try again after it.
+EXIT_MISCONFIGURED = 78
 
 
 def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,7 +32,7 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "Ends at SIGTERM or Ctrl-C; a second one ends it at once.",
     )
     parser.add_argument("--config", required=True, type=Path, metavar="FILE")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, exit_misconfigured=EXIT_MISCONFIGURED)
 
 
 def run(arguments: argparse.Namespace) -> int:

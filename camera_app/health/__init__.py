@@ -7,6 +7,9 @@ from camera_app.health.pressure import PressureGauge
 from camera_app.health.readiness import readiness_of
 from camera_app.health.readiness_file import ReadinessFile
 from camera_app.health.status import CameraFigures, DeviceFigures, Standing, status_of
+from camera_app.health.summary import summary_of
+from camera_app.health.systemd import Notifier
+from camera_app.health.watchdog import Hang, Watchdog
 from camera_app.readiness import (
     Ability,
     Readiness,
@@ -15,9 +18,6 @@ from camera_app.readiness import (
     read_readiness,
     runtime_folder,
 )
-from camera_app.health.summary import summary_of
-from camera_app.health.systemd import Notifier
-from camera_app.health.watchdog import Hang, Watchdog
 
 __all__ = [
     "Ability",

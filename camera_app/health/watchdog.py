@@ -11,8 +11,8 @@ a restart help? So three things stop the feeding:
 A camera that is unplugged, a broker that is away, a full disk, a lost Edge TPU, too much to do: all
 that is told elsewhere and gets better without us, or by its owner. A restart would only make every
 other camera blind for some seconds, and then again. A child process that hangs is no hang of ours
-either: the thread that looks after it has a deadline for it, kills it and starts another; it is that
-thread which must go on giving signs.
+either: the thread that looks after it has a deadline for it, kills it and starts another; it is
+that thread which must go on giving signs.
 """
 
 from __future__ import annotations
