@@ -253,7 +253,7 @@ class App:
             clock=self._clock,
             figures=self.figures,
             folder=self._config.data.folder,
-            sends_snapshots=self._sends_snapshots,
+            takes_stills=lambda: self._space.takes_snapshots,
             profiles=lambda: self._config.profile,
             restart=self._restart,
             try_edgetpu=self._devices.wake_stick,

@@ -7,9 +7,11 @@ refused whole, with every problem named, the line it stands on and what was prob
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -62,6 +64,7 @@ StickPlaces = Annotated[
 ]
 Vertex = tuple[Share, Share]
 Polygon = Annotated[tuple[Vertex, ...], Field(min_length=3, max_length=64)]
+Polyline = Annotated[tuple[Vertex, ...], Field(min_length=2, max_length=64)]
 
 # What is told on the `profile` topic where no profile holds: as the file says, or anything else.
 CONFIGURED, CUSTOM = "configured", "custom"
@@ -200,6 +203,8 @@ class MotionSettings(Section):
     """Time in which the background takes over what has stopped moving, in seconds."""
     recheck_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
     """The whole picture is looked at this often, in seconds, even when nothing moves."""
+    hold_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
+    """Motion is told at once, and told to be over after this long without any, in seconds."""
 
 
 class RegionSettings(Section):
@@ -272,11 +277,49 @@ class ZoneSettings(Section):
     """Classes that count in this zone; empty: all."""
     inertia_s: Annotated[float, Field(ge=0, le=60)] = 0.3
     """Time an object's foot must stand in the zone before it counts, in seconds."""
+    loitering_s: Annotated[float, Field(ge=0, le=86400)] = 0.0
+    """An object that stays in the zone for this long loiters, which is told once a stay, in
+    seconds; 0: nobody loiters here. Faces do only where `labels` names them."""
+    loitering_repeat_s: Annotated[float, Field(ge=0, le=86400)] = 0.0
+    """While it goes on loitering that is told again this often, in seconds; 0: never."""
 
     @field_validator("polygon")
     @classmethod
     def _has_area(cls, polygon: tuple[Vertex, ...]) -> tuple[Vertex, ...]:
         return _checked_area(polygon)
+
+    @model_validator(mode="after")
+    def _repeats_what_is_told(self) -> ZoneSettings:
+        if self.loitering_repeat_s and not self.loitering_s:
+            raise ValueError("loitering_repeat_s repeats what only loitering_s tells")
+        return self
+
+
+class LineSettings(Section):
+    """A line in the picture that is watched for whoever crosses it."""
+
+    name: Name
+    """Name of the line."""
+    points: Polyline
+    """The line from end to end as shares of width and height, [[0.0, 0.6], [1.0, 0.6]], two points
+    or more. `in` is from its left to its right as one goes from the first point to the last: drawn
+    from left to right across the picture, towards the camera. The other way is `out`."""
+    direction: Literal["both", "in", "out"] = "both"
+    """Which way counts."""
+    labels: tuple[str, ...] = ()
+    """Classes that count; empty: all but faces, which have no foot on the ground."""
+    inertia_s: Annotated[float, Field(ge=0, le=60)] = 0.3
+    """Time an object's foot must stay beyond the line before that is a crossing, in seconds."""
+    margin_share: Share = 0.05
+    """So far beyond the line it must get, as a share of the object's own height: who sways on the
+    line does not cross it again and again."""
+
+    @field_validator("points")
+    @classmethod
+    def _has_length(cls, points: tuple[Vertex, ...]) -> tuple[Vertex, ...]:
+        if any(before == after for before, after in itertools.pairwise(points)):
+            raise ValueError("two points that follow each other are the same")
+        return points
 
 
 class MaskSettings(Section):
@@ -440,6 +483,8 @@ class CameraSettings(Section):
     """How tracks become events."""
     zones: tuple[ZoneSettings, ...] = ()
     """Parts of the picture with a name."""
+    lines: tuple[LineSettings, ...] = ()
+    """Lines that are watched for whoever crosses them."""
     privacy_masks: tuple[MaskSettings, ...] = ()
     """Parts of the picture that nobody may see."""
     snapshots: SnapshotSettings = SnapshotSettings()
@@ -473,11 +518,16 @@ class CameraSettings(Section):
     @field_validator("zones")
     @classmethod
     def _zone_names_differ(cls, zones: tuple[ZoneSettings, ...]) -> tuple[ZoneSettings, ...]:
-        names = [zone.name for zone in zones]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"two zones are named {twice[0]}")
+        if twice := _named_twice(zone.name for zone in zones):
+            raise ValueError(f"two zones are named {twice}")
         return zones
+
+    @field_validator("lines")
+    @classmethod
+    def _line_names_differ(cls, lines: tuple[LineSettings, ...]) -> tuple[LineSettings, ...]:
+        if twice := _named_twice(line.name for line in lines):
+            raise ValueError(f"two lines are named {twice}")
+        return lines
 
 
 class LogSettings(Section):
@@ -549,6 +599,12 @@ class Config(Section):
                     f"{twice[0]!r} has several"
                 )
         return self
+
+
+def _named_twice(names: Iterable[str]) -> str:
+    """Return the first name that is there more than once; empty if none is."""
+    counts = Counter(names)
+    return min((name for name, count in counts.items() if count > 1), default="")
 
 
 def signed_area(polygon: tuple[Vertex, ...]) -> float:

@@ -35,6 +35,8 @@ _EXAMPLES: Mapping[str, object] = {
     "camera.height": 432,
     "camera.zones.name": "path",
     "camera.zones.polygon": [[0.1, 0.6], [0.9, 0.6], [0.9, 1.0], [0.1, 1.0]],
+    "camera.lines.name": "doorstep",
+    "camera.lines.points": [[0.2, 0.7], [0.8, 0.7]],
     "camera.privacy_masks.polygon": [[0.0, 0.0], [0.2, 0.0], [0.2, 0.3], [0.0, 0.3]],
 }
 

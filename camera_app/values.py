@@ -269,6 +269,58 @@ class Track:
     velocity_y_px_s: float = 0.0
 
 
+class Direction(StrEnum):
+    """Which way a line is crossed, as one goes along it from its first point to its last."""
+
+    IN = "in"  # from its left to its right
+    OUT = "out"
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """One crossing of one line by one object.
+
+    Attributes:
+        line: Name of the line.
+        direction: Which way.
+        at_ns: When the object's path met the line: between two looks, as if it went straight.
+    """
+
+    line: str
+    direction: Direction
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CrossingCount:
+    """How often an object has crossed a line one way.
+
+    Attributes:
+        line: Name of the line.
+        direction: Which way.
+        count: How often, at least once.
+    """
+
+    line: str
+    direction: Direction
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loitering:
+    """An object stays where it should pass.
+
+    Attributes:
+        zone: Name of the zone.
+        since_ns: When it was first seen there in this stay.
+        repeat: How often that was told before in this stay, counting what nobody looked at.
+    """
+
+    zone: str
+    since_ns: int
+    repeat: int = 0
+
+
 class ChangeType(StrEnum):
     """Where in an event's life a change stands."""
 
@@ -311,6 +363,8 @@ class Event:
         entered_zones: Names of all zones it has entered, in order of entering.
         is_stationary: It has not moved for the configured time.
         ended_ns: Capture time of its last sight, once it is over.
+        crossings: How often it has crossed which line, in order of first crossing.
+        loitered_zones: Names of all zones that it has loitered in, in order.
     """
 
     event_id: str
@@ -327,6 +381,8 @@ class Event:
     entered_zones: tuple[str, ...] = ()
     is_stationary: bool = False
     ended_ns: int | None = None
+    crossings: tuple[CrossingCount, ...] = ()
+    loitered_zones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +394,9 @@ class EventChange:
         at_ns: Capture time of the frame that brought it about, monotonic.
         wall_ns: The same moment as wall time, nanoseconds since 1970.
         event: The event after this change.
-        reason: Why it changed: `appeared`, `zones`, `stationary`, `score`, `left`, ….
+        reason: Why it changed: `appeared`, `zones`, `line_crossed`, `loitering`, `left`, ….
+        crossing: The crossing that it tells, if that is why.
+        loitering: The stay that it tells, if that is why.
     """
 
     change: ChangeType
@@ -346,6 +404,8 @@ class EventChange:
     wall_ns: int
     event: Event
     reason: str = ""
+    crossing: Crossing | None = None
+    loitering: Loitering | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from camera_app.assembly.telling import Telling
 from camera_app.capture import LiveSource
 from camera_app.clock import Clock
 from camera_app.config import CameraSettings
-from camera_app.control import FACE, Shown, Steered
+from camera_app.control import FACE, BestShots, Shown, Steered
 from camera_app.errors import ModelError
 from camera_app.events import event_id, random_bits
 from camera_app.health import CameraFigures, Place, SnapshotFolder, places_of
@@ -86,6 +86,7 @@ class Camera:
         keeper: Keeps its stills.
         snapshots: Where they lie, and their limits.
         places: What is counted.
+        best_shots: Its pictures at the broker.
         choices: What an owner may choose among its models.
     """
 
@@ -108,8 +109,15 @@ class Camera:
         self.snapshots = SnapshotFolder(folder, settings.snapshots)
         self.keeper = SnapshotKeeper(folder, settings.snapshots, around.takes_snapshots)
         self.places: tuple[Place, ...] = tuple(places_of(settings, models.labels))
+        self.best_shots = BestShots(
+            name,
+            [label for zone, label in self.places if not zone],
+            around.board,
+            around.topics,
+            is_sent=around.sends_snapshots,
+        )
         self._telling = Telling(
-            name, self.places, around.board, around.topics, self.keeper, around.sends_snapshots
+            name, self.places, around.board, around.topics, self.keeper, self.best_shots
         )
         self.worker = CameraWorker(
             CameraWatch(name, settings, models.input_size, _new_event_id, models.labels_by_pack),
@@ -120,6 +128,7 @@ class Camera:
             clock=around.clock,
             commit=around.commit,
             concluded=self._telling,
+            moved=self._telling.tell_motion,
         )
 
     def succeeded_by(self, settings: CameraSettings, models: ModelSet) -> Camera:
@@ -170,6 +179,7 @@ class Camera:
             self.worker,
             self.keeper,
             self.snapshots.folder,
+            self.best_shots,
             self.variants,
             self.finds_faces,
         )

@@ -191,6 +191,9 @@ class Delivery:
                     camera.places,
                     sends_snapshots=mqtt.snapshots,
                     sends_live=bool(mqtt.live_interval_s),
+                    tells_motion=camera.settings.motion.enabled,
+                    lines=[(line.name, line.direction) for line in camera.settings.lines],
+                    loitering_zones=[one.name for one in camera.settings.zones if one.loitering_s],
                     variants=camera.variants,
                     finds_faces=camera.finds_faces,
                 )

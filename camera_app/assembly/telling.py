@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from camera_app.control import BestShots
 from camera_app.health import Place, occupancy
 from camera_app.media import SnapshotKeeper
-from camera_app.publish import StateBoard, Topics, count_message
+from camera_app.publish import StateBoard, Topics, count_message, motion_message
 from camera_app.values import Event, EventChange, Frame
 
 
@@ -19,7 +20,7 @@ class Telling:
         board: Where it is told.
         topics: Names of the topics.
         keeper: Keeps the stills.
-        sends_snapshots: Whether stills may leave the device; asked each time.
+        best_shots: Shows the best of them.
     """
 
     def __init__(
@@ -29,27 +30,28 @@ class Telling:
         board: StateBoard,
         topics: Topics,
         keeper: SnapshotKeeper,
-        sends_snapshots: Callable[[], bool],
+        best_shots: BestShots,
     ) -> None:
         self._camera = camera
         self._places = tuple(places)
         self._board = board
         self._topics = topics
         self._keeper = keeper
-        self._sends_snapshots = sends_snapshots
+        self._best_shots = best_shots
 
     def __call__(
         self, frame: Frame | None, changes: Sequence[EventChange], open_events: Sequence[Event]
     ) -> None:
         written = self._keeper.consider(frame, open_events, changes)
-        if self._sends_snapshots():
+        if self._best_shots.is_sent:
             for change, path in written:
-                picture = path.read_bytes()
-                label = change.event.label
-                self._board.put(self._topics.snapshot(self._camera), picture)
-                self._board.put(self._topics.label_snapshot(self._camera, label), picture)
+                self._best_shots.show(path.read_bytes(), change.event.label)
         if changes:
             self.tell_counts(open_events)
+
+    def tell_motion(self, is_moving: bool) -> None:
+        """Put on the board whether anything moves."""
+        self._board.put(self._topics.motion(self._camera), motion_message(is_moving))
 
     def tell_counts(self, open_events: Sequence[Event]) -> None:
         """Put the number of each class in each place on the board."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from camera_app.capture import LiveSource
 from camera_app.clock import Clock, iso_utc
 from camera_app.config import CONFIGURED, CUSTOM, CameraSettings, ProfileSettings
+from camera_app.control.best_shots import BestShots
 from camera_app.control.kept import KeptFile
 from camera_app.control.self_test import Circumstances, self_test, self_test_message
 from camera_app.errors import CommandRefused, DeviceError, StoreError
@@ -42,6 +43,7 @@ class Steered:
         worker: Looks, or does not.
         keeper: Keeps stills, or does not.
         stills: Folder of its stills.
+        best_shots: Its pictures at the broker.
         variants: The packs to choose from, its model first; none: there is no choice.
         finds_faces: There are faces to be switched off.
     """
@@ -50,6 +52,7 @@ class Steered:
     worker: CameraWorker
     keeper: SnapshotKeeper
     stills: Path
+    best_shots: BestShots
     variants: tuple[str, ...] = ()
     finds_faces: bool = False
 
@@ -76,7 +79,7 @@ class Steering:
         clock: Time.
         figures: Reads every part's figures.
         folder: The data folder.
-        sends_snapshots: Whether stills may leave the device; asked each time.
+        takes_stills: Whether the disk has space for stills; asked each time.
         profiles: The settings that go together, by name; asked each time.
         restart: Begins the service anew, or refuses.
         try_edgetpu: Has a stick that was put away tried again, by its place, or says why not.
@@ -91,7 +94,7 @@ class Steering:
         clock: Clock,
         figures: Callable[[], DeviceFigures],
         folder: Path,
-        sends_snapshots: Callable[[], bool],
+        takes_stills: Callable[[], bool],
         profiles: Callable[[], Mapping[str, ProfileSettings]],
         restart: Callable[[], None],
         try_edgetpu: Callable[[str], None],
@@ -107,7 +110,7 @@ class Steering:
         self._clock = clock
         self._figures = figures
         self._folder = folder
-        self._sends_snapshots = sends_snapshots
+        self._takes_stills = takes_stills
         self._profiles = profiles
         self._restart = restart
         self._try_edgetpu = try_edgetpu
@@ -269,6 +272,10 @@ class Steering:
     def _apply(self, camera: Steered, settings: CameraSettings) -> None:
         # The keeper first: no still of what came before is written once privacy is wanted.
         camera.keeper.is_enabled = settings.snapshots.enabled and not settings.privacy
+        if settings.privacy:
+            camera.best_shots.withdraw()
+        else:
+            camera.best_shots.allow()
         camera.worker.order(orders_of(settings))
 
     def _open_or_close(
@@ -286,8 +293,10 @@ class Steering:
             raise CommandRefused("the camera has no picture now")
         stamp = iso_utc(self._clock.wall_ns()).replace(":", "-")
         picture = encode_jpeg(frame.picture, self._settings[name].snapshots.quality)
-        if self._sends_snapshots():
-            self._board.put(self._topics.snapshot(name), picture)
+        camera.best_shots.show(picture)
+        if not self._takes_stills():
+            told = "shown, and not kept" if camera.best_shots.is_sent else "not kept"
+            raise CommandRefused(f"the picture is {told}: the disk has no space for stills")
         write_still(camera.stills / f"asked-{stamp}.jpg", picture)
 
     def _test(self) -> None:

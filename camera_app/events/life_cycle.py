@@ -3,7 +3,8 @@
 A confirmed track becomes an event once the median of its recent scores is high enough and it has
 been seen for long enough: a false detection rarely repeats itself in one place. The event is then
 dated back to the first sight of its object, however weak. It ends when the tracker gives the
-track up, dated to its last sight.
+track up, dated to its last sight. What rules find of it meanwhile, a line crossed or a zone that it
+does not leave, are changes of its life like the others, each told by itself.
 """
 
 from __future__ import annotations
@@ -14,15 +15,20 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 
 from camera_app.clock import nanoseconds
-from camera_app.config import EventSettings, ZoneSettings
+from camera_app.config import EventSettings, LineSettings, ZoneSettings
+from camera_app.events.lines import LinePassages
+from camera_app.events.loitering import Loiterer
 from camera_app.events.precursors import Precursors
 from camera_app.events.zones import ZonePresence
 from camera_app.values import (
     BestMoment,
     Box,
     ChangeType,
+    Crossing,
+    CrossingCount,
     Event,
     EventChange,
+    Loitering,
     Observation,
     Size,
     Track,
@@ -31,6 +37,8 @@ from camera_app.values import (
 
 SCORES_KEPT = 10  # the median of so many recent scores is the event's score
 STILL_IOU = 0.7  # an object whose box overlaps its resting place this much has not moved
+# What passes lines for so long without becoming an event is no object worth more.
+UNTOLD_KEPT = 32
 BETTER_BY = 0.05  # a best moment must beat the last by this to be worth telling
 
 NewId = Callable[[int], str]
@@ -46,21 +54,27 @@ class _Life:
         scores: Scores of its most recent detections.
         best: Its best moment so far.
         presence: Its way through the zones.
+        passages: Its way across the lines.
         resting: Where it stood when it was last seen to move.
         resting_ns: When that was.
         event: The event it has become, as last told; None before it starts.
         told_ns: When it was last told.
+        loiterer: Its stays in zones.
+        untold: What rules have found and nobody was told yet, in order: told once it is an event.
     """
 
     track: Track
     since_ns: int
     best: BestMoment
     presence: ZonePresence
+    passages: LinePassages
     resting: Box
     resting_ns: int
     scores: deque[float] = field(default_factory=lambda: deque(maxlen=SCORES_KEPT))
     event: Event | None = None
     told_ns: int = 0
+    loiterer: Loiterer = field(default_factory=Loiterer)
+    untold: deque[Crossing | Loitering] = field(default_factory=lambda: deque(maxlen=UNTOLD_KEPT))
 
 
 class LifeCycle:
@@ -71,6 +85,7 @@ class LifeCycle:
         settings: Which tracks make events, and when.
         zones: The camera's zones.
         new_id: Gives an event its name from the wall time of its start.
+        lines: The camera's lines.
     """
 
     def __init__(
@@ -79,10 +94,12 @@ class LifeCycle:
         settings: EventSettings,
         zones: Sequence[ZoneSettings],
         new_id: NewId,
+        lines: Sequence[LineSettings] = (),
     ) -> None:
         self._camera = camera
         self._settings = settings
         self._zones = tuple(zones)
+        self._lines = tuple(lines)
         self._new_id = new_id
         self._precursors = Precursors()
         self._lives: dict[int, _Life] = {}
@@ -110,23 +127,21 @@ class LifeCycle:
         self._precursors.note(at_ns, observation.detections)
         alive = {track.track_id: track for track in tracks}
         gone = [track_id for track_id in self._lives if track_id not in alive]
-        changes = [
-            change
-            for track_id in gone
-            if (change := self._end(track_id, at_ns, wall_ns, "left")) is not None
-        ]
+        changes: list[EventChange] = []
+        for track_id in gone:
+            changes += self._end(track_id, at_ns, wall_ns, "left")
         for track in alive.values():
-            change = self._follow(track, size, at_ns, wall_ns)
-            if change is not None:
-                changes.append(change)
+            changes += self._follow(track, size, at_ns, wall_ns)
         return changes
 
     def finish(self, at_ns: int, wall_ns: int, reason: str) -> list[EventChange]:
         """End every event that is open: the clip is over or the camera stops."""
-        endings = [self._end(track_id, at_ns, wall_ns, reason) for track_id in list(self._lives)]
-        return [change for change in endings if change is not None]
+        changes: list[EventChange] = []
+        for track_id in list(self._lives):
+            changes += self._end(track_id, at_ns, wall_ns, reason)
+        return changes
 
-    def _follow(self, track: Track, size: Size, at_ns: int, wall_ns: int) -> EventChange | None:
+    def _follow(self, track: Track, size: Size, at_ns: int, wall_ns: int) -> list[EventChange]:
         life = self._lives.get(track.track_id)
         if life is None:
             life = self._lives[track.track_id] = self._begin(track)
@@ -134,8 +149,11 @@ class LifeCycle:
         if track.last_seen_ns == at_ns:
             self._note_sight(life, size, at_ns)
         if life.event is None:
-            return self._start(life, size, at_ns, wall_ns)
-        return self._continue(life, at_ns, wall_ns)
+            change = self._start(life, size, at_ns, wall_ns)
+        else:
+            change = self._continue(life, at_ns, wall_ns)
+        changes = [] if change is None else [change]
+        return changes + self._tell_found(life, at_ns, wall_ns)
 
     def _begin(self, track: Track) -> _Life:
         return _Life(
@@ -143,6 +161,7 @@ class LifeCycle:
             since_ns=self._precursors.first_sight_ns(track),
             best=BestMoment(track.last_seen_ns, track.box, 0.0),
             presence=ZonePresence(self._zones),
+            passages=LinePassages(self._lines),
             resting=track.box,
             resting_ns=track.first_seen_ns,
         )
@@ -153,6 +172,8 @@ class LifeCycle:
         if track.score > life.best.score:
             life.best = BestMoment(at_ns, track.box, track.score)
         life.presence.update(track.box.foot, track.label, size, at_ns)
+        life.untold += life.passages.update(track.box, track.label, size, at_ns)
+        life.untold += life.loiterer.update(life.presence.stays, track.label, at_ns)
         if life.resting.iou(track.box) < STILL_IOU:
             life.resting, life.resting_ns = track.box, at_ns
 
@@ -227,10 +248,21 @@ class LifeCycle:
             return "still_there"
         return None
 
-    def _end(self, track_id: int, at_ns: int, wall_ns: int, reason: str) -> EventChange | None:
+    def _tell_found(self, life: _Life, at_ns: int, wall_ns: int) -> list[EventChange]:
+        """Tell what rules have found, each by itself, once there is an event to tell it of."""
+        changes: list[EventChange] = []
+        while life.event is not None and life.untold:
+            change = _change_of(life.event, life.untold.popleft(), at_ns, wall_ns)
+            life.event = change.event
+            changes.append(change)
+        return changes
+
+    def _end(self, track_id: int, at_ns: int, wall_ns: int, reason: str) -> list[EventChange]:
         life = self._lives.pop(track_id)
         if life.event is None:
-            return None
+            return []
+        life.untold += life.passages.finish()
+        found = self._tell_found(life, at_ns, wall_ns)
         ended = replace(
             life.event,
             best=life.best,
@@ -238,4 +270,26 @@ class LifeCycle:
             ended_ns=life.track.last_seen_ns,
             zones=(),
         )
-        return EventChange(ChangeType.ENDED, at_ns, wall_ns, ended, reason)
+        return [*found, EventChange(ChangeType.ENDED, at_ns, wall_ns, ended, reason)]
+
+
+def _change_of(event: Event, found: Crossing | Loitering, at_ns: int, wall_ns: int) -> EventChange:
+    """Return the change that tells what a rule has found."""
+    if isinstance(found, Crossing):
+        now = replace(event, crossings=counted(event.crossings, found))
+        return EventChange(ChangeType.UPDATED, at_ns, wall_ns, now, "line_crossed", crossing=found)
+    zones = event.loitered_zones
+    if found.zone not in zones:
+        event = replace(event, loitered_zones=(*zones, found.zone))
+    return EventChange(ChangeType.UPDATED, at_ns, wall_ns, event, "loitering", loitering=found)
+
+
+def counted(counts: Sequence[CrossingCount], crossing: Crossing) -> tuple[CrossingCount, ...]:
+    """Return the counts with one crossing more."""
+    key = (crossing.line, crossing.direction)
+    if all((one.line, one.direction) != key for one in counts):
+        return (*counts, CrossingCount(*key, 1))
+    return tuple(
+        replace(one, count=one.count + 1) if (one.line, one.direction) == key else one
+        for one in counts
+    )

@@ -7,10 +7,10 @@ four digits, pixels to a tenth, seconds to a thousandth.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from camera_app.clock import iso_utc, seconds
-from camera_app.values import BestMoment, Box, EventChange
+from camera_app.values import BestMoment, Box, Crossing, EventChange
 
 SCHEMA = 1
 
@@ -49,6 +49,13 @@ def change_record(change: EventChange) -> Record:
         "entered_zones": list(event.entered_zones),
         "is_stationary": event.is_stationary,
         "best": _best_record(event.best, wall(event.best.at_ns)),
+        "crossing": _crossing_record(change.crossing, wall),
+        "crossings": [
+            {"line": one.line, "direction": one.direction.value, "count": one.count}
+            for one in event.crossings
+        ],
+        "loitering": _loitering_record(change, wall),
+        "loitered_zones": list(event.loitered_zones),
     }
 
 
@@ -60,6 +67,28 @@ def box_record(box: Box) -> list[Json]:
 def canonical_json(record: Mapping[str, Json]) -> str:
     """Return the one text of a record: sorted keys, no spaces, no escapes but the needed ones."""
     return _ENCODER.encode(record)
+
+
+def _crossing_record(crossing: Crossing | None, wall: Callable[[int], str]) -> Json:
+    if crossing is None:
+        return None
+    return {
+        "line": crossing.line,
+        "direction": crossing.direction.value,
+        "at": wall(crossing.at_ns),
+    }
+
+
+def _loitering_record(change: EventChange, wall: Callable[[int], str]) -> Json:
+    stay = change.loitering
+    if stay is None:
+        return None
+    return {
+        "zone": stay.zone,
+        "since": wall(stay.since_ns),
+        "duration_s": round(seconds(change.at_ns - stay.since_ns), 3),
+        "repeat": stay.repeat,
+    }
 
 
 def _best_record(best: BestMoment, at: str) -> Json:

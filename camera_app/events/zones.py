@@ -14,6 +14,16 @@ from camera_app.clock import nanoseconds
 from camera_app.config import Vertex, ZoneSettings
 from camera_app.values import Point, Size
 
+FOOTLESS = frozenset({"face"})  # classes whose lower edge does not touch the ground
+
+
+def counts_foot_of(labels: Sequence[str], label: str) -> bool:
+    """Tell whether a rule for these classes counts where a label's foot goes; none named: all.
+
+    What has no foot counts only where it is named: a face is beside its person otherwise.
+    """
+    return label in labels if labels else label not in FOOTLESS
+
 
 def zones_at(zones: Sequence[ZoneSettings], foot: Point, label: str, size: Size) -> frozenset[str]:
     """Return the names of the zones that a foot stands in and that count this label.
@@ -51,10 +61,25 @@ class _Presence:
     Attributes:
         is_inside: What counts now.
         doubted_ns: Since when the foot has said otherwise; None while it agrees.
+        since_ns: When what counts now began to be seen.
     """
 
     is_inside: bool = False
     doubted_ns: int | None = None
+    since_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """An object's stay in a zone that goes on.
+
+    Attributes:
+        zone: The zone.
+        since_ns: When it was first seen there.
+    """
+
+    zone: ZoneSettings
+    since_ns: int
 
 
 class ZonePresence:
@@ -75,6 +100,16 @@ class ZonePresence:
         """Names of the zones it has ever entered, in order of entering."""
         return tuple(self._entered)
 
+    @property
+    def stays(self) -> tuple[Stay, ...]:
+        """Where it stands, by the last sight too, in the order of the configuration."""
+        found = ((zone, self._presences[zone.name]) for zone in self._zones)
+        return tuple(
+            Stay(zone, presence.since_ns)
+            for zone, presence in found
+            if presence.is_inside and presence.doubted_ns is None
+        )
+
     def update(self, foot: Point, label: str, size: Size, at_ns: int) -> None:
         """Take note of where the foot stands at a moment."""
         if not self._zones:
@@ -92,6 +127,7 @@ class ZonePresence:
             presence.doubted_ns = at_ns
         if at_ns - presence.doubted_ns < nanoseconds(zone.inertia_s):
             return
+        presence.since_ns = presence.doubted_ns
         presence.is_inside, presence.doubted_ns = stands_inside, None
         if stands_inside and zone.name not in self._entered:
             self._entered.append(zone.name)

@@ -14,6 +14,7 @@ from camera_app.config import CameraSettings, EventSettings
 from camera_app.events import LifeCycle, NewId
 from camera_app.pipeline.looking import Looker, LookPlan, ShedReason
 from camera_app.pipeline.merging import Look, merge_regions, without_cut
+from camera_app.pipeline.moving import MotionHold
 from camera_app.pipeline.tally import FrameTally
 from camera_app.pipeline.worth import rules_of
 from camera_app.tracking import Tracker
@@ -50,6 +51,7 @@ class CameraWatch:
     ) -> None:
         self.name = name
         self._gate = MotionGate(settings.motion) if settings.motion.enabled else None
+        self._moving = MotionHold(settings.motion.hold_s)
         self._looker = Looker(settings.motion, settings.regions, input_size, rules_of(settings))
         self._labels = frozenset(settings.events.labels)
         self._muted: frozenset[str] = frozenset()
@@ -60,7 +62,7 @@ class CameraWatch:
         self._ids_before = 0  # the highest number that trackers before this one gave
         self._highest_id = 0  # and the highest of all
         self._size: Size | None = None
-        self._life_cycle = LifeCycle(name, settings.events, settings.zones, new_id)
+        self._life_cycle = LifeCycle(name, settings.events, settings.zones, new_id, settings.lines)
         self._tracks: tuple[Track, ...] = ()
         self._tally = FrameTally()
 
@@ -84,6 +86,10 @@ class CameraWatch:
         """The frames so far, by fate; from any thread."""
         return self._tally.counts
 
+    def is_moving(self, at_ns: int) -> bool | None:
+        """Say whether anything moves or did lately; None where no motion gate looks."""
+        return None if self._gate is None else self._moving.is_on(at_ns)
+
     def plan(self, frame: Frame) -> LookPlan:
         """Decide where to look in a frame.
 
@@ -94,6 +100,7 @@ class CameraWatch:
         motion: Motion | None = None
         if self._gate is not None:
             motion = self._gate.look(frame.picture.luma, frame.captured_ns)
+            self._moving.note(motion, frame.captured_ns)
         plan = self._looker.plan(frame.captured_ns, frame.size, motion, self._tracks)
         if plan.shed is not None:
             self._tally.shed(plan.shed)
@@ -141,6 +148,7 @@ class CameraWatch:
         self._ids_before = self._highest_id
         self._tracker = Tracker(self._tracking, self._labels_by_model)
         self._tracks = ()
+        self._moving.forget()
         self._looker.note_given_up()
         return self.finish(at_ns, wall_ns, reason)
 

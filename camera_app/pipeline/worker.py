@@ -115,6 +115,8 @@ class CameraWorker(Worker):
         clock: Time.
         commit: Makes changes durable; must not lose them, may block when the disk is behind.
         concluded: Who else wants to know.
+        moved: Is told on this thread whether anything moves: once at the start, then when that
+            changes. Must not block. Never called where no motion gate looks.
     """
 
     def __init__(
@@ -128,6 +130,7 @@ class CameraWorker(Worker):
         clock: Clock,
         commit: Callable[[Sequence[EventChange]], object],
         concluded: Concluded,
+        moved: Callable[[bool], None] = lambda _: None,
     ) -> None:
         super().__init__(f"camera-app {watch.name}")
         self.camera = watch.name
@@ -139,6 +142,7 @@ class CameraWorker(Worker):
         self._clock = clock
         self._commit = commit
         self._concluded = concluded
+        self._moved = moved
         # Owned by this thread; `stats` reads a frozen copy that it leaves behind.
         self._taken = 0
         self._declined = 0
@@ -146,6 +150,7 @@ class CameraWorker(Worker):
         self._last_frame_ns: int | None = None
         self._last_look_ns: int | None = None
         self._has_seen = False
+        self._told_moving: bool | None = None  # None: nothing yet
         self._orders: Orders | None = None  # None: as the watch was made
         self._wanted: Orders | None = None  # set from any thread, obeyed on this one
         self._paused = ""  # why nothing is to be looked at
@@ -189,6 +194,7 @@ class CameraWorker(Worker):
             self._end_events_if_blind()
         else:
             self._take(frame)
+        self._tell_motion(self._clock.monotonic_ns() if frame is None else frame.captured_ns)
         if frame is None or self._taken % FRAMES_A_REPORT == 0:
             self._stats = self._current_stats()
 
@@ -248,6 +254,7 @@ class CameraWorker(Worker):
     def _follow(self, frame: Frame) -> None:
         self._sight.take(frame.captured_ns)
         plan = self._watch.plan(frame)
+        self._tell_motion(frame.captured_ns)  # before the look: that takes a while
         if plan.shed is not None:
             self._sight.see(self._clock.monotonic_ns())  # the gate has
             return
@@ -288,6 +295,12 @@ class CameraWorker(Worker):
             return ShedReason.FAILED
         except CancelledError:
             return ShedReason.STOPPED  # the devices are stopping, and so are we
+
+    def _tell_motion(self, at_ns: int) -> None:
+        is_moving = self._watch.is_moving(at_ns)
+        if is_moving is not None and is_moving is not self._told_moving:
+            self._told_moving = is_moving
+            self._moved(is_moving)
 
     def _end_events_if_blind(self) -> None:
         now_ns = self._clock.monotonic_ns()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 from camera_app.config import CameraSettings
 from camera_app.scheduling.load import Worth
@@ -14,13 +15,12 @@ Followed = tuple[Box, str, bool]
 
 
 def rules_of(settings: CameraSettings) -> HasRule:
-    """Return what tells whether a rule of the owner's waits for a class: a zone that counts it."""
-    if not settings.zones:
-        return lambda _label: False
-    if any(not (zone.labels or settings.events.labels) for zone in settings.zones):
+    """Return what tells whether a rule of the owner's waits for a class: a zone, or a line."""
+    named = [zone.labels for zone in settings.zones] + [line.labels for line in settings.lines]
+    wanted = [labels or settings.events.labels for labels in named]
+    if not all(wanted):
         return lambda _label: True
-    named = {label for zone in settings.zones for label in zone.labels or settings.events.labels}
-    return named.__contains__
+    return frozenset(chain.from_iterable(wanted)).__contains__
 
 
 def worth_of(

@@ -15,6 +15,7 @@ from camera_app.publish.payloads import (
     count_message,
     fallback_message,
     ledger_message,
+    motion_message,
     status_message,
 )
 from camera_app.publish.security import unencrypted_password_warning
@@ -42,6 +43,7 @@ __all__ = [
     "fallback_message",
     "ledger_message",
     "level",
+    "motion_message",
     "status_message",
     "unencrypted_password_warning",
 ]

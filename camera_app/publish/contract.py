@@ -48,6 +48,53 @@ class BestView:
 
 
 @dataclass(frozen=True, slots=True)
+class LineCrossing:
+    """One crossing of one line.
+
+    Attributes:
+        line: Name of the line.
+        direction: `in`: from its left to its right, as one goes from its first point to its last.
+        at: When the object's path met the line, UTC.
+    """
+
+    line: str
+    direction: Literal["in", "out"]
+    at: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class LineCount:
+    """How often an object has crossed a line one way.
+
+    Attributes:
+        line: Name of the line.
+        direction: Which way, as in a crossing.
+        count: How often, at least once.
+    """
+
+    line: str
+    direction: Literal["in", "out"]
+    count: Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class LoiteringStay:
+    """An object stays where it should pass.
+
+    Attributes:
+        zone: Name of the zone.
+        since: When it was first seen there in this stay, UTC.
+        duration_s: Seconds since then.
+        repeat: 0: told for the first time in this stay; else how often it was due before.
+    """
+
+    zone: str
+    since: Stamp
+    duration_s: Annotated[float, Field(ge=0)]
+    repeat: Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True)
 class EventMessage:
     """One change of one event, as told on `event` and `now`.
 
@@ -57,7 +104,7 @@ class EventMessage:
         delayed: It is told late; an automation should not take it for now.
         event_id: The event, a time-ordered UUID; the same in every copy of this message.
         type: Where in the event's life the change stands.
-        reason: Why there is a change, in a word.
+        reason: Why there is a change, in a word: `line_crossed` and `loitering` come with more.
         camera: Name of the camera.
         label: What the object is.
         at: Capture of the frame that brought the change about, UTC.
@@ -73,6 +120,10 @@ class EventMessage:
         entered_zones: Zones that it has entered so far, in order.
         is_stationary: It has not moved for the configured time.
         best: When it was seen best.
+        crossing: The crossing that this change tells; null where it tells none.
+        crossings: How often the object has crossed which line so far.
+        loitering: The stay that this change tells; null where it tells none.
+        loitered_zones: Zones that it has loitered in so far, in order.
         boot_id: The run of the machine in which it happened: times of one run can be compared.
         monotonic_s: Capture of the frame that brought the change about, in seconds of that run.
         uncertainty_s: How far off the stamps in UTC may be, in seconds; null: nobody knows.
@@ -99,6 +150,10 @@ class EventMessage:
     entered_zones: tuple[str, ...]
     is_stationary: bool
     best: BestView
+    crossing: LineCrossing | None
+    crossings: tuple[LineCount, ...]
+    loitering: LoiteringStay | None
+    loitered_zones: tuple[str, ...]
     boot_id: Uuid
     monotonic_s: float
     uncertainty_s: Annotated[float, Field(ge=0)] | None
@@ -276,7 +331,12 @@ _EVENT = JsonObject(
     EventMessage,
     EVENT_SCHEMA,
     # Records of earlier versions are without them.
-    optional=frozenset({"boot_id", "monotonic_s", "uncertainty_s"}),
+    optional=frozenset(
+        {
+            *("boot_id", "monotonic_s", "uncertainty_s"),
+            *("crossing", "crossings", "loitering", "loitered_zones"),
+        }
+    ),
 )
 _GAP = JsonObject(GapMessage, EVENT_SCHEMA)
 
@@ -319,6 +379,7 @@ CHANNELS: Mapping[str, Channel] = {
     "now": Channel((_EVENT,), is_retained=False, qos=0),
     "request": Channel((_REQUEST,), is_retained=False, is_received=True),
     "answer": Channel((JsonObject(PageMessage, PAGE_SCHEMA),), is_retained=False),
+    "motion": Channel((_SWITCH,)),
     "count": Channel((Number(),)),
     "zone_count": Channel((Number(),)),
     "snapshot": Channel((_JPEG,)),
@@ -355,6 +416,9 @@ CHANNELS: Mapping[str, Channel] = {
     ),
     "frigate_available": _beside(_AVAILABILITY, "available", "whether the service runs"),
     "frigate_status": _beside(_AVAILABILITY, "{camera}/status/detect", "whether a camera sees"),
+    "frigate_motion": replace(
+        _beside(_SWITCH, "{camera}/motion", "whether anything moves"), is_retained=False
+    ),
     "frigate_snapshot": _beside(_JPEG, "{camera}/{label}/snapshot", "the newest best moment"),
     "frigate_events": _passing(JsonObject(FrigateEvent), "events", "fresh changes"),
     "frigate_stats": _passing(_FRIGATE_STATS, "stats", "how the device does"),

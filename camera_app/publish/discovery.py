@@ -34,6 +34,10 @@ _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_-]+")
 _CHANGES = ("started", "updated", "ended")
 # What an automation wants to know of an event; the ledger has the rest.
 _EVENT_FACTS = ("event_id", "seq", "at", "label", "reason", "score", "zones", "duration_s")
+# And of what a rule has found: of the object, and of the crossing or the stay.
+_OBJECT_FACTS = ("event_id", "seq", "label", "score")
+_CROSSING_FACTS = ("line", "direction", "at")
+_STAY_FACTS = ("zone", "since", "duration_s", "repeat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,9 @@ class AnnouncedCamera:
         sends_live: A picture is sent now and then.
         variants: Packs to choose from, the model itself first; none: there is no choice.
         finds_faces: There are faces to be switched off.
+        tells_motion: It tells whether anything moves.
+        lines: Each line that is watched, and which way counts: `in`, `out` or `both`.
+        loitering_zones: Zones in which staying too long is told.
     """
 
     name: str
@@ -55,6 +62,15 @@ class AnnouncedCamera:
     sends_live: bool = False
     variants: Sequence[str] = ()
     finds_faces: bool = False
+    tells_motion: bool = False
+    lines: Sequence[tuple[str, str]] = ()
+    loitering_zones: Sequence[str] = ()
+
+    @property
+    def passages(self) -> list[tuple[str, str]]:
+        """Each line with each way that counts."""
+        ways = {"both": ("in", "out"), "in": ("in",), "out": ("out",)}
+        return [(name, way) for name, counted in self.lines for way in ways[counted]]
 
     @property
     def labels(self) -> list[str]:
@@ -305,6 +321,16 @@ def _health(device: AnnouncedDevice) -> Iterator[_Part]:
         unit="°C",
     )
     yield _status_sensor(device, ("device",), "Networks run on", "value_json.device")
+    yield _status_sensor(
+        device,
+        ("disk_free",),
+        "Free disk space",
+        "(value_json.disk_free_bytes / 1000000) | round(0) | int",
+        device_class="data_size",
+        unit="MB",
+    )
+    # What a filling disk has stopped, in one of a few words.
+    yield _status_sensor(device, ("disk",), "Disk", "value_json.disk")
 
 
 def _status_problem(device: AnnouncedDevice, key: str, name: str, condition: str) -> _Part:
@@ -368,6 +394,7 @@ def _of_camera(device: AnnouncedDevice, camera: AnnouncedCamera) -> Iterator[_Pa
     for label in camera.labels:
         yield _event(device.topics, camera, label)
         yield from _triggers(device.topics, camera, label)
+    yield from _of_rules(device.topics, camera)
     if camera.sends_snapshots:
         for label in camera.labels:
             yield _best_shot(device.topics, camera, label)
@@ -438,7 +465,7 @@ def _counts(topics: Topics, camera: AnnouncedCamera, zone: str, label: str) -> I
 
 def _event(topics: Topics, camera: AnnouncedCamera, label: str) -> _Part:
     """Return the entity that fires with each fresh change of an event with a label."""
-    facts = ",".join(f"{fact}=value_json.{fact}" for fact in _EVENT_FACTS)
+    facts = _facts("value_json", _EVENT_FACTS)
     template = (
         f"{{% if value_json.label == {_quoted(label)} %}}"
         f"{{{{ dict(event_type=value_json.type,{facts}) | to_json }}}}{{% endif %}}"
@@ -456,16 +483,131 @@ def _event(topics: Topics, camera: AnnouncedCamera, label: str) -> _Part:
 
 def _triggers(topics: Topics, camera: AnnouncedCamera, label: str) -> Iterator[_Part]:
     for change in ("started", "ended"):
-        payload = f"{label} {change}"
-        options: dict[str, Json] = {
-            "automation_type": "trigger",
-            "topic": topics.now(camera.name),
-            "value_template": "{{ value_json.label ~ ' ' ~ value_json.type }}",
-            "payload": payload,
-            "type": payload,
-            "subtype": camera.name,
-        }
-        yield _Part((camera.name, label, change), "device_automation", options)
+        payload, template = f"{label} {change}", "{{ value_json.label ~ ' ' ~ value_json.type }}"
+        yield _trigger(topics, camera, (camera.name, label, change), template, payload, payload)
+
+
+def _of_rules(topics: Topics, camera: AnnouncedCamera) -> Iterator[_Part]:
+    """Yield what tells of motion, and of what rules find."""
+    if camera.tells_motion:
+        yield _motion(topics, camera)
+    if camera.lines:
+        yield _line_crossed(topics, camera)
+    for line, way in camera.passages:
+        yield _crossing_trigger(topics, camera, line, way)
+    if camera.loitering_zones:
+        yield _loitering(topics, camera)
+    for zone in camera.loitering_zones:
+        yield _loitering_trigger(topics, camera, zone)
+
+
+def _motion(topics: Topics, camera: AnnouncedCamera) -> _Part:
+    options: dict[str, Json] = {
+        "name": f"{title(camera.name)} motion",
+        "device_class": "motion",
+        "state_topic": topics.motion(camera.name),
+        "availability": _availability(topics, camera.name),
+        "availability_mode": "all",
+    }
+    return _Part((camera.name, "motion"), "binary_sensor", options)
+
+
+def _line_crossed(topics: Topics, camera: AnnouncedCamera) -> _Part:
+    """Return the entity that fires when a line is crossed; its type is the way."""
+    facts = _facts("value_json.crossing", _CROSSING_FACTS)
+    return _finding(
+        topics,
+        camera,
+        ("line_crossed", "line crossed"),
+        list(dict.fromkeys(way for _, way in camera.passages)),
+        "value_json.crossing",
+        f"event_type=value_json.crossing.direction,{facts}",
+    )
+
+
+def _loitering(topics: Topics, camera: AnnouncedCamera) -> _Part:
+    """Return the entity that fires when somebody stays too long, and again while they stay."""
+    facts = _facts("value_json.loitering", _STAY_FACTS)
+    kind = "'continued' if value_json.loitering.repeat else 'started'"
+    return _finding(
+        topics,
+        camera,
+        ("loitering", "loitering"),
+        ["started", "continued"],
+        "value_json.loitering",
+        f"event_type={kind},{facts}",
+    )
+
+
+def _finding(
+    topics: Topics,
+    camera: AnnouncedCamera,
+    names: tuple[str, str],
+    event_types: Sequence[str],
+    condition: str,
+    facts: str,
+) -> _Part:
+    """Return an entity for changes that tell what a rule has found.
+
+    Args:
+        topics: Names of the topics.
+        camera: Whose it is.
+        names: For ids, and for people.
+        event_types: What it may say.
+        condition: Holds for the changes that it is about.
+        facts: What it says, as arguments of a template's `dict`.
+    """
+    key, name = names
+    facts = f"{facts},{_facts('value_json', _OBJECT_FACTS)}"
+    options: dict[str, Json] = {
+        "name": f"{title(camera.name)} {name}",
+        "event_types": event_types,
+        "state_topic": topics.now(camera.name),
+        "value_template": f"{{% if {condition} %}}{{{{ dict({facts}) | to_json }}}}{{% endif %}}",
+        "availability": _availability(topics, camera.name),
+        "availability_mode": "all",
+    }
+    return _Part((camera.name, key, "event"), "event", options)
+
+
+def _facts(of: str, names: Iterable[str]) -> str:
+    return ",".join(f"{name}={of}.{name}" for name in names)
+
+
+def _crossing_trigger(topics: Topics, camera: AnnouncedCamera, line: str, way: str) -> _Part:
+    crossing = "value_json.crossing"
+    template = f"{{% if {crossing} %}}{{{{ {crossing}.line ~ ' ' ~ {crossing}.direction }}}}"
+    payload, place = f"{line} {way}", (camera.name, "line", line, way)
+    return _trigger(
+        topics, camera, place, f"{template}{{% endif %}}", payload, f"crossed {payload}"
+    )
+
+
+def _loitering_trigger(topics: Topics, camera: AnnouncedCamera, zone: str) -> _Part:
+    """Return the trigger for the first word of a stay."""
+    stay = "value_json.loitering"
+    template = f"{{% if {stay} and not {stay}.repeat %}}{{{{ {stay}.zone }}}}{{% endif %}}"
+    place = (camera.name, "loitering", zone)
+    return _trigger(topics, camera, place, template, zone, f"loitering {zone}")
+
+
+def _trigger(
+    topics: Topics,
+    camera: AnnouncedCamera,
+    place: tuple[str, ...],
+    template: str,
+    payload: str,
+    kind: str,
+) -> _Part:
+    options: dict[str, Json] = {
+        "automation_type": "trigger",
+        "topic": topics.now(camera.name),
+        "value_template": template,
+        "payload": payload,
+        "type": kind,
+        "subtype": camera.name,
+    }
+    return _Part(place, "device_automation", options)
 
 
 def _best_shot(topics: Topics, camera: AnnouncedCamera, label: str) -> _Part:

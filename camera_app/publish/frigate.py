@@ -219,7 +219,8 @@ class FrigateMirror:
     def state(self, topic: str, payload: bytes) -> list[Notice]:
         """Return what is told beside a state of ours; empty where Frigate has no such thing."""
         root, told = f"{self._topics.root}/", list[Notice]()
-        if not payload or not topic.startswith(root):
+        is_withdrawn = not payload and topic.endswith("/snapshot")
+        if not topic.startswith(root) or not (payload or is_withdrawn):
             return told
         match topic.removeprefix(root).split("/"):
             case ["availability"]:
@@ -228,6 +229,9 @@ class FrigateMirror:
                 told.append(self._stats(payload))
             case [camera, "availability"]:
                 told.append(Notice(f"{self._prefix}/{camera}/status/detect", payload))
+            case [camera, "motion"]:
+                topic = f"{self._prefix}/{camera}/motion"
+                told.append(Notice(topic, payload, is_retained=False))
             case [camera, label, "snapshot"]:
                 told.append(Notice(f"{self._prefix}/{camera}/{label}/snapshot", payload))
             case [camera, label] if label not in CAMERA_LEVELS and payload.isdigit():

@@ -39,6 +39,11 @@ def availability_message(is_available: bool) -> bytes:
     return ONLINE if is_available else OFFLINE
 
 
+def motion_message(is_moving: bool) -> bytes:
+    """Return what stands on a `motion` topic."""
+    return b"ON" if is_moving else b"OFF"
+
+
 def count_message(count: int) -> bytes:
     """Return what stands on a count's topic: the bare number."""
     return str(count).encode()

@@ -11,6 +11,7 @@ CAMERA_LEVELS = (
     "now",
     "snapshot",
     "live",
+    "motion",
     "set",
     "detection",
     "privacy",
@@ -112,6 +113,10 @@ class Topics:
     def now(self, camera: str) -> str:
         """Fresh changes only, for automations; not retained."""
         return f"{self.root}/{camera}/now"
+
+    def motion(self, camera: str) -> str:
+        """Whether anything moves before the camera, whatever it is; retained."""
+        return f"{self.root}/{camera}/motion"
 
     def count(self, camera: str, label: str) -> str:
         """How many of a label the camera sees now; retained."""

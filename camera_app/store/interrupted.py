@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from camera_app.store.database import open_for_reading, translated
-from camera_app.values import BestMoment, Box, ChangeType, Event, EventChange, Size
+from camera_app.values import (
+    BestMoment,
+    Box,
+    ChangeType,
+    CrossingCount,
+    Direction,
+    Event,
+    EventChange,
+    Size,
+)
 
 _OPEN = """
 SELECT event.*, change.record AS record FROM event
@@ -64,8 +73,15 @@ def _ended(row: dict[str, Any], now_ns: int, wall_ns: int) -> EventChange:
         entered_zones=tuple(json.loads(row["entered_zones"])),
         is_stationary=bool(row["is_stationary"]),
         ended_ns=last_seen_ns,
+        # Absent from records of versions before lines.
+        crossings=tuple(map(_crossing_count, record.get("crossings", ()))),
+        loitered_zones=tuple(record.get("loitered_zones", ())),
     )
     return EventChange(ChangeType.ENDED, now_ns, wall_ns, event, REASON)
+
+
+def _crossing_count(facts: dict[str, Any]) -> CrossingCount:
+    return CrossingCount(facts["line"], Direction(facts["direction"]), facts["count"])
 
 
 def _box(numbers: list[float]) -> Box:

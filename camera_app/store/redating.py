@@ -15,6 +15,7 @@ from camera_app.events import canonical_json
 # How a record says that nobody vouches for its stamps; records are canonical, so it is the one way.
 UNDATED = '"uncertainty_s":null'
 _STAMPS = ("at", "started_at", "last_seen_at", "ended_at")
+_STAMPS_INSIDE = (("best", "at"), ("crossing", "at"), ("loitering", "since"))
 # Records have milliseconds; less is no correction.
 _SMALLEST_NS = 5_000_000
 
@@ -43,7 +44,10 @@ def redated(
         delta_ns = 0
     for name in _STAMPS:
         facts[name] = _moved(facts[name], delta_ns)
-    facts["best"]["at"] = _moved(facts["best"]["at"], delta_ns)
+    for part, name in _STAMPS_INSIDE:
+        inside = facts.get(part)  # null where there is none, absent from earlier records
+        if inside is not None:
+            inside[name] = _moved(inside[name], delta_ns)
     facts["uncertainty_s"] = uncertainty_s
     return canonical_json(facts), delta_ns
 

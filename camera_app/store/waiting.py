@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 from camera_app.store.commit import Commit
 from camera_app.values import ChangeType, EventChange
@@ -66,19 +67,29 @@ class WaitingChanges:
         excess = len(self._changes) - self.limit
         if excess <= 0:
             return []
-        gone = to_shed([waiting.change.change for waiting in self._changes], excess)
+        gone = to_shed([worth_of(waiting.change) for waiting in self._changes], excess)
         shed = [waiting for index, waiting in enumerate(self._changes) if index in gone]
         kept = (waiting for index, waiting in enumerate(self._changes) if index not in gone)
         self._changes = deque(kept)
         return shed
 
 
-def to_shed(types: Sequence[ChangeType], count: int) -> frozenset[int]:
-    """Return the indices of the changes that can best be missed.
+class ChangeWorth(IntEnum):
+    """What it costs to miss a change; the least goes first."""
 
-    The oldest updates go first: an event without its middle is still an event. Only when there
-    are none left do starts and ends go, the oldest first.
-    """
-    updates = [index for index, kind in enumerate(types) if kind is ChangeType.UPDATED]
-    others = [index for index, kind in enumerate(types) if kind is not ChangeType.UPDATED]
-    return frozenset((updates + others)[:count])
+    PROGRESS = 0  # an event without its middle is still an event
+    FINDING = 1  # a line crossed, somebody loitering: later changes say so too, not when
+    TURN = 2  # a start or an end
+
+
+def worth_of(change: EventChange) -> ChangeWorth:
+    """Return what it costs to miss a change."""
+    if change.change is not ChangeType.UPDATED:
+        return ChangeWorth.TURN
+    has_found = change.crossing is not None or change.loitering is not None
+    return ChangeWorth.FINDING if has_found else ChangeWorth.PROGRESS
+
+
+def to_shed(worths: Sequence[ChangeWorth], count: int) -> frozenset[int]:
+    """Return the indices of the changes that can best be missed: of equals, the oldest go first."""
+    return frozenset(sorted(range(len(worths)), key=worths.__getitem__)[:count])
