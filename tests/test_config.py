@@ -143,6 +143,27 @@ def test_an_unknown_key_is_answered_with_what_was_probably_meant(
             "camera.front.zones",
             "two zones are named a",
         ),
+        (
+            CAMERA + "[[camera.front.lines]]\nname='a'\npoints=[[0,0],[1,0]]\n" * 2,
+            "camera.front.lines",
+            "two lines are named a",
+        ),
+        (
+            CAMERA + "[[camera.front.lines]]\nname='a'\npoints=[[0,0],[0,0]]\n",
+            "camera.front.lines[0].points",
+            "two points that follow each other are the same",
+        ),
+        (
+            CAMERA + "[[camera.front.lines]]\nname='a'\npoints=[[0,0]]\n",
+            "camera.front.lines[0].points",
+            "needs at least 2 entries, got 1",
+        ),
+        (
+            CAMERA + "[[camera.front.zones]]\nname='a'\npolygon=[[0,0],[1,0],[1,1]]\n"
+            "loitering_repeat_s = 5",
+            "camera.front.zones[0]",
+            "loitering_repeat_s repeats what only loitering_s tells",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_where_it_is_wrong(text: str, place: str, words: str) -> None:

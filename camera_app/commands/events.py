@@ -10,8 +10,10 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,10 +24,12 @@ from camera_app.errors import UsageError
 from camera_app.store import (
     DATABASE_NAME,
     CommittedChange,
+    CrossingRow,
     EventFilter,
     EventQueries,
     EventSummary,
 )
+from camera_app.values import Direction
 
 LIST_LIMIT = 50
 EPILOGUE = "exit codes: 0 all is well, 1 something is wrong and said, 2 not understood"
@@ -46,6 +50,8 @@ CSV_COLUMNS = (
     "top_score",
     "entered_zones",
     "is_stationary",
+    "crossings",
+    "loitered_zones",
 )
 
 Command = Callable[[argparse.Namespace], int]
@@ -60,6 +66,13 @@ def configure(subparsers: Any) -> None:
     listing = _add(actions, "list", run_list, "list events, the newest first")
     _add_filters(listing, limit=LIST_LIMIT)
     listing.add_argument("--json", action="store_true", help="print JSON for programs")
+    crossing = _add(
+        actions, "crossings", run_crossings, "count who crossed which line, and which way"
+    )
+    _add_who_and_when(crossing)
+    crossing.add_argument("--line", metavar="NAME", help="of this line only")
+    crossing.add_argument("--each", action="store_true", help="each crossing, the newest first")
+    crossing.add_argument("--json", action="store_true", help="print JSON for programs")
     showing = _add(actions, "show", run_show, "show one event with all its changes")
     showing.add_argument("event_id", metavar="ID", help="its id, or the beginning of it")
     showing.add_argument("--json", action="store_true", help="print JSON for programs")
@@ -80,13 +93,20 @@ def _add(actions: Any, name: str, run: Command, text: str) -> argparse.ArgumentP
     return parser
 
 
-def _add_filters(parser: argparse.ArgumentParser, *, limit: int | None) -> None:
-    told = "all" if limit is None else str(limit)
+def _add_who_and_when(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--camera", metavar="NAME", help="of this camera only")
     parser.add_argument("--label", metavar="LABEL", help="of this kind only, such as person")
     when = "ISO 8601, or how long ago such as 90s, 30m, 2h, 7d"
-    parser.add_argument("--since", metavar="TIME", help=f"that started then or later: {when}")
-    parser.add_argument("--until", metavar="TIME", help="that started before: the same forms")
+    parser.add_argument("--since", metavar="TIME", help=f"from then on: {when}")
+    parser.add_argument("--until", metavar="TIME", help="before that: the same forms")
+
+
+def _add_filters(parser: argparse.ArgumentParser, *, limit: int | None) -> None:
+    told = "all" if limit is None else str(limit)
+    _add_who_and_when(parser)
+    parser.add_argument("--zone", metavar="NAME", help="that entered this zone only")
+    parser.add_argument("--line", metavar="NAME", help="that crossed this line only")
+    parser.add_argument("--loitered", action="store_true", help="that loitered only")
     parser.add_argument(
         "--limit", type=_positive, default=limit, metavar="N", help=f"at most so many ({told})"
     )
@@ -108,6 +128,36 @@ def run_list(arguments: argparse.Namespace) -> int:
         else:
             _print_table(events)
     return 0
+
+
+def run_crossings(arguments: argparse.Namespace) -> int:
+    """Print how often each line was crossed, or each crossing."""
+    with EventQueries(_database(arguments)) as queries:
+        crossings = list(queries.crossings(_filter(arguments, SystemClock())))
+    records = [_crossing_record(one) for one in crossings] if arguments.each else totals(crossings)
+    if arguments.json:
+        _print_json(records)
+    elif not records:
+        sys.stderr.write("no crossings\n")
+    else:
+        _print_records(records)
+    return 0
+
+
+def totals(crossings: Iterable[CrossingRow]) -> list[dict[str, Any]]:
+    """Return how often each line was crossed which way, in order of camera and line."""
+    counts = Counter((one.camera, one.line, one.direction) for one in crossings)
+    lines = sorted({(camera, line) for camera, line, _ in counts})
+    return [
+        {"camera": camera, "line": line}
+        | {way.value: counts[camera, line, way.value] for way in Direction}
+        for camera, line in lines
+    ]
+
+
+def _crossing_record(one: CrossingRow) -> dict[str, Any]:
+    record = asdict(one)
+    return {"at": iso_utc(record.pop("at_wall_ns")), **record}
 
 
 def run_show(arguments: argparse.Namespace) -> int:
@@ -144,7 +194,10 @@ def _filter(arguments: argparse.Namespace, clock: Clock) -> EventFilter:
         label=arguments.label,
         since_wall_ns=0 if arguments.since is None else parse_time(arguments.since, clock),
         until_wall_ns=None if until is None else parse_time(until, clock),
-        limit=arguments.limit,
+        limit=getattr(arguments, "limit", None),
+        zone=getattr(arguments, "zone", None),
+        line=arguments.line,
+        has_loitered=getattr(arguments, "loitered", False),
     )
 
 
@@ -193,12 +246,24 @@ def _write_csv(events: Iterable[EventSummary], out: TextIO) -> None:
     writer.writeheader()
     for event in events:
         plain = _plain(event)
-        writer.writerow({**plain, "entered_zones": " ".join(event.entered_zones)})
+        # Absent from what earlier versions wrote.
+        crossed = plain.get("crossings", ())
+        loitered = plain.get("loitered_zones", ())
+        writer.writerow(
+            {
+                **plain,
+                "entered_zones": " ".join(event.entered_zones),
+                "crossings": " ".join(
+                    f"{c['line']}:{c['direction']}={c['count']}" for c in crossed
+                ),
+                "loitered_zones": " ".join(loitered),
+            }
+        )
 
 
 def _plain(event: EventSummary) -> dict[str, Any]:
     """Return an event as JSON: its newest record without what belongs to one change only."""
-    own = ("type", "reason", "at")
+    own = ("type", "reason", "at", "crossing", "loitering")
     return {key: value for key, value in event.record.items() if key not in own}
 
 
@@ -219,6 +284,16 @@ def _print_table(events: Iterable[EventSummary]) -> None:
         count += 1
     if not count:
         sys.stderr.write("no events\n")
+
+
+def _print_records(records: Sequence[Mapping[str, Any]]) -> None:
+    """Print records with the same keys as a table."""
+    rows = [list(records[0]), *([str(value) for value in one.values()] for one in records)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows[0] = [name.upper() for name in rows[0]]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
 
 
 def _cells(event: EventSummary) -> tuple[str, ...]:
@@ -246,5 +321,14 @@ def _print_change(change: CommittedChange) -> None:
     sys.stdout.write(
         f"{record['at']}  {change.type:<8} {record['reason']:<12} {record['camera']} "
         f"{record['label']}  score {record['score']:.2f}  box {record['box']}  zones {zones}  "
-        f"seq {change.seq}\n"
+        f"{_finding(record)}seq {change.seq}\n"
     )
+
+
+def _finding(record: Mapping[str, Any]) -> str:
+    """Return what a rule has found, for a person; empty where the change tells none."""
+    if crossing := record.get("crossing"):
+        return f"line {crossing['line']} {crossing['direction']}  "
+    if stay := record.get("loitering"):
+        return f"in {stay['zone']} for {stay['duration_s']:.1f} s  "
+    return ""

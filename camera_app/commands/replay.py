@@ -137,6 +137,10 @@ def print_summary(request: ReplayRequest, summary: ReplaySummary) -> None:
     )
     print(f"looked at {summary.looked_at}, not looked at: {shed}")
     print(f"{summary.events} events, sha256 of the event log {summary.events_sha256}")
+    for (camera, line, way), count in sorted(summary.crossings.items()):
+        print(f"line {line} of {camera} crossed {way}: {count}")
+    for (camera, zone), count in sorted(summary.loitering.items()):
+        print(f"loitered in {zone} of {camera}: {count}")
     if request.out is None:
         return
     for what, path in written_files(request):
@@ -162,9 +166,14 @@ def change_line(change: EventChange) -> str:
     at_s = change.at_ns / 1e9
     zones = f" in {', '.join(event.zones)}" if event.zones else ""
     lasted_s = (event.last_seen_ns - event.started_ns) / 1e9
+    reason = change.reason
+    if change.crossing is not None:
+        reason += f" {change.crossing.line} {change.crossing.direction}"
+    if change.loitering is not None:
+        reason += f" {change.loitering.zone}"
     return (
         f"{int(at_s // 60):02d}:{at_s % 60:04.1f}  {event.camera}  {change.change.value:7}  "
-        f"{event.label}{zones}  score {event.score:.2f}  {lasted_s:.1f} s  ({change.reason})"
+        f"{event.label}{zones}  score {event.score:.2f}  {lasted_s:.1f} s  ({reason})"
     )
 
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from camera_app.clock import seconds
-from camera_app.config import ZoneSettings
+from camera_app.config import LineSettings, ZoneSettings
 from camera_app.errors import StoreError
 from camera_app.media.colour import bgr
 from camera_app.values import Box, Event, Frame, Pixels, Size, Track, TrackState
@@ -26,6 +26,8 @@ LOST_BGR = (150, 150, 150)
 PLATE_BGR = (32, 32, 32)
 TEXT_SCALE = 0.5
 ZONE_BGR = (220, 160, 60)
+LINE_BGR = (60, 60, 230)
+ARROW_PX = 24
 _COLOURS = {
     TrackState.CONFIRMED: CONFIRMED_BGR,
     TrackState.TENTATIVE: TENTATIVE_BGR,
@@ -35,16 +37,22 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw(
-    frame: Frame, tracks: Iterable[Track], events: Iterable[Event], zones: Sequence[ZoneSettings]
+    frame: Frame,
+    tracks: Iterable[Track],
+    events: Iterable[Event],
+    zones: Sequence[ZoneSettings],
+    lines: Sequence[LineSettings] = (),
 ) -> Pixels:
-    """Return the frame in colour with zones, tracks and open events drawn in."""
+    """Return the frame in colour with zones, lines, tracks and open events drawn in."""
     canvas = bgr(frame.picture)
     for zone in zones:
         _draw_zone(canvas, zone, frame.size)
+    for line in lines:
+        _draw_line(canvas, line, frame.size)
     for track in tracks:
         text = f"{track.label} {track.track_id}  {track.score:.2f}"
         _draw_box(canvas, track.box, _COLOURS[track.state], text)
-    names = ", ".join(f"{event.label} since {_clock(event.started_ns)}" for event in events)
+    names = ", ".join(map(_event_text, events))
     _draw_text(canvas, (8, 24), f"{_clock(frame.captured_ns)}  {names}", (255, 255, 255))
     return canvas
 
@@ -114,6 +122,23 @@ def _draw_zone(canvas: Pixels, zone: ZoneSettings, size: Size) -> None:
     corners = np.array([(x * size.width, y * size.height) for x, y in zone.polygon], np.int32)
     cv2.polylines(canvas, [corners], True, ZONE_BGR, 1, cv2.LINE_AA)
     _draw_text(canvas, (int(corners[0][0]) + 4, int(corners[0][1]) + 24), zone.name, ZONE_BGR)
+
+
+def _draw_line(canvas: Pixels, line: LineSettings, size: Size) -> None:
+    """Draw a line, and an arrow from its middle part to the side that is `in`."""
+    points = np.array([(x * size.width, y * size.height) for x, y in line.points], np.float64)
+    cv2.polylines(canvas, [points.astype(np.int32)], False, LINE_BGR, 2, cv2.LINE_AA)
+    part = (len(points) - 1) // 2
+    middle, along = (points[part] + points[part + 1]) / 2, points[part + 1] - points[part]
+    right = np.array([-along[1], along[0]]) / np.hypot(*along)  # as a picture shows it: y is down
+    foot, head = (tuple(map(round, place)) for place in (middle, middle + right * ARROW_PX))
+    cv2.arrowedLine(canvas, foot, head, LINE_BGR, 2, cv2.LINE_AA, tipLength=0.4)
+    _draw_text(canvas, (int(points[0][0]) + 4, int(points[0][1]) - 6), line.name, LINE_BGR)
+
+
+def _event_text(event: Event) -> str:
+    passed = "".join(f", {one.line} {one.direction} {one.count}" for one in event.crossings)
+    return f"{event.label} since {_clock(event.started_ns)}{passed}"
 
 
 def _draw_box(canvas: Pixels, box: Box, colour: tuple[int, int, int], text: str) -> None:

@@ -210,7 +210,7 @@ class ClipOutputs:
         if self._tracks is not None:
             self._tracks.writelines(mot_line(frame.sequence + 1, track) for track in shown)
         if self._film is not None:
-            canvas = draw(frame, shown, events, self._settings.zones)
+            canvas = draw(frame, shown, events, self._settings.zones, self._settings.lines)
             self._film.write(canvas, frame.captured_ns)
 
     def clip_done(self, changes: Sequence[EventChange]) -> None:

@@ -9,8 +9,8 @@ can be under way, which keeps every core busy.
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +43,8 @@ class ReplaySummary:
         looked_at: Frames that a network has seen.
         shed: The others, by reason.
         events: Events that started.
+        crossings: How often which line was crossed which way, by camera, line and way.
+        loitering: How often somebody loitered, by camera and zone.
         changes: Event changes in all.
         events_sha256: Digest of the event log.
         model: Name of the model pack, or of several with ` + ` between them.
@@ -65,6 +67,8 @@ class ReplaySummary:
     config_sha256: str
     invoke_cpu_s: float
     warnings: tuple[str, ...] = ()
+    crossings: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    loitering: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def fps(self) -> float:
@@ -81,6 +85,14 @@ class ReplaySummary:
             "looked_at": self.looked_at,
             "shed": dict(sorted(self.shed.items())),
             "events": self.events,
+            "crossings": [
+                {"camera": camera, "line": line, "direction": way, "count": count}
+                for (camera, line, way), count in sorted(self.crossings.items())
+            ],
+            "loitering": [
+                {"camera": camera, "zone": zone, "count": count}
+                for (camera, zone), count in sorted(self.loitering.items())
+            ],
             "event_changes": self.changes,
             "events_sha256": self.events_sha256,
             "model": self.model,
@@ -128,6 +140,17 @@ class _Totals:
     clip_ns: int = 0
     events: int = 0
     warnings: list[str] = field(default_factory=list)
+    crossings: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    loitering: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def count(self, change: EventChange) -> None:
+        """Count what a change tells."""
+        camera, crossing, stay = change.event.camera, change.crossing, change.loitering
+        self.events += change.change is ChangeType.STARTED
+        if crossing is not None:
+            self.crossings[camera, crossing.line, crossing.direction.value] += 1
+        if stay is not None and not stay.repeat:
+            self.loitering[camera, stay.zone] += 1
 
     def shed(self) -> dict[str, int]:
         reasons = sorted({reason for counts in self.counts for reason in counts.shed})
@@ -183,6 +206,8 @@ def run_replay(
         config_sha256=settings_digest(request.settings),
         invoke_cpu_s=seconds(seats.stats.invoke_cpu_ns),
         warnings=tuple(totals.warnings),
+        crossings=totals.crossings,
+        loitering=totals.loitering,
     )
 
 
@@ -299,7 +324,7 @@ class _ClipReplay:
     def _tell(self, changes: Sequence[EventChange]) -> None:
         self._replay.log.append(changes)
         for change in changes:
-            self._replay.totals.events += change.change is ChangeType.STARTED
+            self._replay.totals.count(change)
             self._replay.hooks.changed(change)
 
 

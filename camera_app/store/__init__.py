@@ -7,7 +7,7 @@ from camera_app.store.handover import StoreStats
 from camera_app.store.interrupted import interrupted_changes
 from camera_app.store.outbox import Outbox
 from camera_app.store.pages import LedgerPage, LedgerReader
-from camera_app.store.queries import EventFilter, EventQueries, EventSummary
+from camera_app.store.queries import CrossingRow, EventFilter, EventQueries, EventSummary
 from camera_app.store.writer import CommitListener
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Commit",
     "CommitListener",
     "CommittedChange",
+    "CrossingRow",
     "EventFilter",
     "EventQueries",
     "EventStore",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -22,9 +22,26 @@ JOIN event_change AS change ON change.row = event.last_row
 WHERE (:camera IS NULL OR event.camera = :camera)
   AND (:label IS NULL OR event.label = :label)
   AND started_wall_ns >= :since_wall_ns AND started_wall_ns < :until_wall_ns
+  AND (:zone IS NULL OR :zone IN (SELECT value FROM json_each(event.entered_zones)))
+  AND (:line IS NULL OR :line IN
+      (SELECT json_extract(value, '$.line') FROM json_each(change.record, '$.crossings')))
+  AND (NOT :has_loitered OR EXISTS (SELECT 1 FROM json_each(change.record, '$.loitered_zones')))
 ORDER BY started_wall_ns DESC, event.event_id DESC LIMIT :limit
 """
 _CHANGES = "SELECT * FROM event_change WHERE event_id = :event_id ORDER BY row"
+# Records are canonical: only one with a crossing holds these letters, and few are taken apart.
+_CROSSINGS = """
+SELECT * FROM (
+    SELECT row, camera, json_extract(record, '$.crossing.line') AS line,
+        json_extract(record, '$.crossing.direction') AS direction,
+        json_extract(record, '$.label') AS label, at_wall_ns, event_id
+    FROM event_change
+    WHERE at_wall_ns >= :since_wall_ns AND at_wall_ns < :until_wall_ns
+      AND instr(record, '"crossing":{'))
+WHERE (:camera IS NULL OR camera = :camera) AND (:label IS NULL OR label = :label)
+  AND (:line IS NULL OR line = :line)
+ORDER BY row DESC LIMIT :limit
+"""
 _NEVER_WALL_NS = 2**63 - 1
 
 
@@ -38,6 +55,9 @@ class EventFilter:
         since_wall_ns: Those that started then or later, nanoseconds since 1970.
         until_wall_ns: Those that started before; None: no end.
         limit: At most so many, the newest; None: all.
+        zone: Those that entered this zone; None: wherever they were.
+        line: Those that crossed this line; None: whatever they crossed.
+        has_loitered: Only those that loitered.
     """
 
     camera: str | None = None
@@ -45,6 +65,30 @@ class EventFilter:
     since_wall_ns: int = 0
     until_wall_ns: int | None = None
     limit: int | None = None
+    zone: str | None = None
+    line: str | None = None
+    has_loitered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CrossingRow:
+    """One crossing of one line, as the ledger has it.
+
+    Attributes:
+        camera: Which camera saw it.
+        line: Name of the line.
+        direction: `in` or `out`.
+        label: What crossed it.
+        at_wall_ns: Capture of the frame that made it certain, nanoseconds since 1970.
+        event_id: The event of the object.
+    """
+
+    camera: str
+    line: str
+    direction: str
+    label: str
+    at_wall_ns: int
+    event_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +149,14 @@ class EventQueries:
 
     def events(self, wanted: EventFilter) -> Iterator[EventSummary]:
         """Yield events, the newest first."""
-        parameters = {
-            "camera": wanted.camera,
-            "label": wanted.label,
-            "since_wall_ns": wanted.since_wall_ns,
-            "until_wall_ns": _NEVER_WALL_NS
-            if wanted.until_wall_ns is None
-            else wanted.until_wall_ns,
-            "limit": -1 if wanted.limit is None else wanted.limit,
-        }
-        for row in self._query(_EVENTS, parameters):
+        for row in self._query(_EVENTS, _parameters(wanted)):
             yield _summary(row)
+
+    def crossings(self, wanted: EventFilter) -> Iterator[CrossingRow]:
+        """Yield crossings of lines, the newest first; the times are theirs, not their events'."""
+        for row in self._query(_CROSSINGS, _parameters(wanted)):
+            del row["row"]
+            yield CrossingRow(**row)
 
     def changes(self, event_id: str) -> list[CommittedChange]:
         """Return every change of an event that is still kept, in order."""
@@ -146,6 +187,15 @@ class EventQueries:
             raise StoreError("the queries are not open", where=str(self._path))
         with translated(self._path):
             yield from self._database.query(sql, parameters)
+
+
+def _parameters(wanted: EventFilter) -> dict[str, Any]:
+    parameters = asdict(wanted)
+    if wanted.until_wall_ns is None:
+        parameters["until_wall_ns"] = _NEVER_WALL_NS
+    if wanted.limit is None:
+        parameters["limit"] = -1
+    return parameters
 
 
 def _summary(row: dict[str, Any]) -> EventSummary:

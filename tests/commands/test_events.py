@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from camera_app.commands import events
 from camera_app.config import RetentionSettings
 from camera_app.errors import CameraAppError, StoreError, UsageError
 from camera_app.store import EventStore
-from camera_app.values import ChangeType
+from camera_app.values import ChangeType, Crossing, CrossingCount, Direction
 from tests.store.conftest import EPOCH_NS, LIMIT_S, make_change
 
 Run = Callable[..., int]
@@ -171,6 +172,107 @@ def test_the_database_is_found_through_the_configuration(
     assert ids(capsys.readouterr().out) == [4, 3, 2, 1]
 
 
+@pytest.fixture
+def passages(tmp_path: Path) -> Path:
+    """A database in which two persons cross a sill in front, one back again, and a dog a gate."""
+    path = tmp_path / "passages.db"
+    store = EventStore(path, ManualClock(0, EPOCH_NS), RetentionSettings())
+    store.start()
+    changes = [make_change(1), make_change(2), make_change(3, label="dog", camera="yard")]
+    for number, line, way, more in (
+        (1, "sill", Direction.IN, {}),
+        (2, "sill", Direction.IN, {}),
+        (1, "sill", Direction.OUT, {}),
+        (3, "gate", Direction.IN, {"label": "dog", "camera": "yard"}),
+    ):
+        at_s = 10.0 + len(changes)
+        change = make_change(number, change=ChangeType.UPDATED, at_s=at_s, **more)
+        event = replace(change.event, crossings=(CrossingCount(line, way, 1),))
+        crossing = Crossing(line, way, change.at_ns)
+        changes.append(replace(change, event=event, reason="line_crossed", crossing=crossing))
+    last = make_change(2, change=ChangeType.ENDED, at_s=30.0, ended=True, zones=("mat",))
+    found = {"crossings": (CrossingCount("sill", Direction.IN, 1),), "loitered_zones": ("mat",)}
+    changes.append(replace(last, event=replace(last.event, **found)))
+    store.commit(changes).wait(LIMIT_S)
+    store.stop()
+    return path
+
+
+@pytest.fixture
+def run_passages(passages: Path) -> Run:
+    def call(*words: str) -> int:
+        parser = argparse.ArgumentParser()
+        events.configure(parser.add_subparsers())
+        arguments = parser.parse_args(["events", *words, "--db", str(passages)])
+        return int(arguments.run(arguments))
+
+    return call
+
+
+def test_crossings_are_counted_by_line_and_way(
+    run_passages: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_passages("crossings") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "CAMERA  LINE  IN  OUT",
+        "front   sill  2   1",
+        "yard    gate  1   0",
+    ]
+    assert run_passages("crossings", "--json", "--label", "dog") == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {"camera": "yard", "line": "gate", "in": 1, "out": 0}
+    ]
+    assert run_passages("crossings", "--line", "cellar") == 0
+    assert capsys.readouterr() == ("", "no crossings\n")
+
+
+def test_each_crossing_is_listed_with_its_own_time(
+    run_passages: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_passages("crossings", "--each", "--json", "--since", "2026-01-01T00:00:14Z") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["at"], one["line"], one["direction"]) for one in found] == [
+        ("2026-01-01T00:00:16.000Z", "gate", "in"),
+        ("2026-01-01T00:00:15.000Z", "sill", "out"),
+        ("2026-01-01T00:00:14.000Z", "sill", "in"),
+    ]
+    assert found[0]["event_id"].endswith("3")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--line", "sill"], [2, 1]),
+        (["--line", "gate"], [3]),
+        (["--zone", "mat"], [2]),
+        (["--loitered"], [2]),
+        (["--line", "sill", "--zone", "elsewhere"], []),
+    ],
+)
+def test_list_is_narrowed_by_what_rules_have_found(
+    run_passages: Run, capsys: pytest.CaptureFixture[str], words: list[str], expected: list[int]
+) -> None:
+    assert run_passages("list", "--json", *words) == 0
+    assert ids(capsys.readouterr().out) == expected
+
+
+def test_what_rules_have_found_is_shown_and_exported(
+    run_passages: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_passages("show", "019b0000-0000-7000-8000-000000000002") == 0
+    assert "line sill in  seq" in capsys.readouterr().out
+    assert run_passages("export", "--format", "csv", "--line", "sill") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["crossings"], row["loitered_zones"]) for row in rows] == [
+        ("sill:in=1", "mat"),
+        ("sill:out=1", ""),
+    ]
+    assert run_passages("export", "--line", "gate") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["crossings"] == [{"line": "gate", "direction": "in", "count": 1}]
+    assert not {"crossing", "loitering"} & set(record)
+
+
 @pytest.mark.parametrize(
     ("text", "moment_ns"),
     [
@@ -193,7 +295,7 @@ def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
         events.parse_time(text, ManualClock())
 
 
-@pytest.mark.parametrize("action", [["list"], ["show", "x"], ["export"]])
+@pytest.mark.parametrize("action", [["list"], ["show", "x"], ["export"], ["crossings"]])
 def test_a_missing_database_is_an_error_with_its_place(tmp_path: Path, action: list[str]) -> None:
     parser = argparse.ArgumentParser()
     events.configure(parser.add_subparsers())

@@ -65,15 +65,19 @@ def owner(broker: Mosquitto) -> Iterator[Owner]:
 Started = Callable[..., App]
 
 
-def configuration(port: int, folder: Path, more: str = "", camera: str = "") -> Config:
+def configuration(
+    port: int, folder: Path, more: str = "", camera: str = "", *, mqtt: str = "", data: str = ""
+) -> Config:
     return parse_config(
         f"""
         device_id = "cam1"
         [data]
         folder = "{folder}"
+        {data}
         [mqtt]
         host = "127.0.0.1"
         port = {port}
+        {mqtt}
         [inference]
         model = "person_small"
         cpu_seats = 1
@@ -92,11 +96,15 @@ def started(broker: Mosquitto, tmp_path: Path) -> Iterator[Started]:
     """Return a starter of whole cameras; what it started is stopped in the end."""
     running: list[App] = []
 
-    def start(more: str = "", camera: str = "", **options: Any) -> App:
+    def start(
+        more: str = "", camera: str = "", *, mqtt: str = "", data: str = "", **options: Any
+    ) -> App:
         for before in running:
             before.stop()
         running.clear()
-        app = App(configuration(broker.port, tmp_path / "data", more, camera), **options)
+        folder = tmp_path / "data"
+        config = configuration(broker.port, folder, more, camera, mqtt=mqtt, data=data)
+        app = App(config, **options)
         app.start()
         running.append(app)
         return app

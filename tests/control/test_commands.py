@@ -248,6 +248,45 @@ def test_a_still_is_taken_when_asked(started: Started, owner: Owner, tmp_path: P
     assert "just now" in owner.ask("front/snapshot_now", "PRESS")["error"]
 
 
+def test_a_still_that_has_no_space_is_shown_and_refused(
+    started: Started, owner: Owner, tmp_path: Path
+) -> None:
+    """So much is to be kept free that no disk has it: events are worth more than stills."""
+    app = started(mqtt="snapshots = true", data="reserve_megabytes = 1e9")
+    assert wait_until(lambda: app.figures().cameras["front"].watch.counts.captured > 0)
+    assert wait_until(lambda: app.figures().space.level == "no_snapshots")
+    result = owner.ask("front/snapshot_now", "PRESS")
+    assert not result["accepted"]
+    assert result["error"] == (
+        "the picture is shown, and not kept: the disk has no space for stills"
+    )
+    assert not list((tmp_path / "data").rglob("*.jpg"))
+    assert owner.wait_for(
+        lambda _: (owner.newest("front/snapshot") or b"").startswith(b"\xff\xd8\xff")
+    )
+
+
+def test_privacy_takes_the_pictures_back_that_the_broker_kept(
+    started: Started, owner: Owner, broker: Mosquitto
+) -> None:
+    """Also one that an earlier run had left there, and for good: none comes after."""
+    started(mqtt="snapshots = true")
+    owner.tell("camera_app/cam1/front/person/snapshot", "an old picture", retain=True)
+    owner.wait_newest("front/availability", b"online")
+    assert owner.ask("front/snapshot_now", "PRESS")["accepted"]
+    assert owner.wait_for(lambda _: bool(owner.newest("front/snapshot")))
+    assert owner.ask("front/privacy", "ON")["accepted"]
+    owner.wait_newest("front/snapshot", b"")
+    owner.wait_newest("front/person/snapshot", b"")
+    late = Owner(broker.port)
+    try:
+        assert late.wait_for(lambda _: late.newest("front/availability") == b"offline")
+        assert late.newest("front/snapshot") is None
+        assert late.newest("front/person/snapshot") is None
+    finally:
+        late.close()
+
+
 def test_a_self_test_tells_what_is_wrong(started: Started, owner: Owner) -> None:
     started()
     owner.wait_newest("front/availability", b"online")

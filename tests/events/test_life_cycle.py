@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camera_app.clock import nanoseconds
-from camera_app.config import EventSettings, ZoneSettings
+from camera_app.config import EventSettings, LineSettings, ZoneSettings
 from camera_app.events import LifeCycle
 from camera_app.values import (
     Box,
     ChangeType,
+    CrossingCount,
     Detection,
+    Direction,
     EventChange,
     Observation,
     Size,
@@ -49,10 +51,13 @@ class Driver:
     """Feeds tracks to a life cycle and collects what it tells."""
 
     def __init__(
-        self, settings: EventSettings | None = None, zones: Sequence[ZoneSettings] = ()
+        self,
+        settings: EventSettings | None = None,
+        zones: Sequence[ZoneSettings] = (),
+        lines: Sequence[LineSettings] = (),
     ) -> None:
         self.ids: list[int] = []
-        self.cycle = LifeCycle("front", settings or EventSettings(), zones, self._new_id)
+        self.cycle = LifeCycle("front", settings or EventSettings(), zones, self._new_id, lines)
         self.told: list[EventChange] = []
         self.detections: tuple[Detection, ...] = ()
 
@@ -180,6 +185,79 @@ def test_zones_are_told_when_entered_and_left() -> None:
     assert driver.told[-1].reason == "zones"
     assert driver.told[-1].event.zones == ()  # the door counts dogs alone
     assert driver.told[-1].event.entered_zones == ("left",)
+
+
+SILL = LineSettings(name="sill", points=((0.5, 1.0), (0.5, 0.0)))  # upright, from below
+RIGHT = Box(400, 100, 500, 400)
+
+
+def test_a_line_crossed_is_a_change_of_its_own_and_stays_with_the_event() -> None:
+    driver = Driver(EventSettings(stationary_s=3600), lines=[SILL])
+    driver.see(0.0, 0.1, 0.2, 0.3)
+    driver.see(0.4, 0.5, 0.6, 0.8, box=RIGHT)
+    crossed = driver.told[-1]
+    assert (crossed.change, crossed.reason) == (ChangeType.UPDATED, "line_crossed")
+    assert crossed.crossing is not None
+    assert (crossed.crossing.line, crossed.crossing.direction) == ("sill", Direction.IN)
+    driver.see(0.9, 1.0, 1.3)
+    assert driver.told[-1].crossing is not None
+    assert driver.told[-1].crossing.direction is Direction.OUT
+    driver.feed(9.0)
+    assert [change.reason for change in driver.told] == [
+        *("appeared", "line_crossed", "line_crossed", "left")
+    ]
+    assert driver.told[-1].crossing is None
+    assert driver.told[-1].event.crossings == (
+        CrossingCount("sill", Direction.IN, 1),
+        CrossingCount("sill", Direction.OUT, 1),
+    )
+
+
+def test_what_crosses_before_it_is_an_event_is_told_once_it_is_one() -> None:
+    driver = Driver(EventSettings(min_seen_s=1.0), lines=[SILL])
+    driver.see(0.0, 0.1)
+    driver.see(0.2, 0.4, 0.6, 0.8, box=RIGHT)
+    assert driver.told == []
+    driver.see(1.0, box=RIGHT)
+    assert [change.reason for change in driver.told] == ["appeared", "line_crossed"]
+    assert {change.at_ns for change in driver.told} == {at(1.0)}
+
+
+def test_what_never_becomes_an_event_crosses_silently() -> None:
+    driver = Driver(lines=[SILL])
+    driver.see(0.0, 0.1, score=0.2)
+    driver.see(0.2, 0.4, 0.6, 0.8, score=0.2, box=RIGHT)
+    assert driver.feed(9.0) == []
+
+
+def test_who_is_lost_right_behind_a_line_has_crossed_it_before_the_end_is_told() -> None:
+    driver = Driver(lines=[SILL])
+    driver.see(0.0, 0.1, 0.2, 0.3)
+    driver.see(0.4, box=RIGHT)
+    driver.feed(3.0)
+    assert [change.reason for change in driver.told] == ["appeared", "line_crossed", "left"]
+
+
+def test_one_entering_a_zone_over_a_line_is_told_of_both() -> None:
+    inside = ZoneSettings(name="yard", polygon=((0.5, 0), (1, 0), (1, 1), (0.5, 1)))
+    driver = Driver(EventSettings(stationary_s=3600), [inside], [SILL])
+    driver.see(0.0, 0.1, 0.2, 0.3)
+    driver.see(0.4, 0.5, 0.6, 0.7, box=RIGHT)
+    assert [change.reason for change in driver.told] == ["appeared", "zones", "line_crossed"]
+    assert {change.at_ns for change in driver.told[1:]} == {at(0.7)}
+    assert driver.told[-1].event.zones == ("yard",)
+    assert driver.told[-1].event.crossings == (CrossingCount("sill", Direction.IN, 1),)
+
+
+def test_loitering_is_told_with_the_stay_and_remembered() -> None:
+    lawn = LEFT.model_copy(update={"loitering_s": 2.0, "loitering_repeat_s": 1.0})
+    driver = Driver(EventSettings(stationary_s=3600), [lawn])
+    driver.see(*[n / 10 for n in range(32)])
+    stays = [change for change in driver.told if change.reason == "loitering"]
+    assert [(c.at_ns, c.loitering.repeat) for c in stays if c.loitering] == [(at(2), 0), (at(3), 1)]
+    (ended,) = driver.feed(9.0)
+    assert ended.loitering is None
+    assert ended.event.loitered_zones == ("left",)
 
 
 def test_finish_ends_what_is_open_and_says_why() -> None:

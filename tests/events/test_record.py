@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from camera_app.events import canonical_json, change_record
-from camera_app.values import BestMoment, Box, ChangeType, Event, EventChange, Size
+from camera_app.values import (
+    BestMoment,
+    Box,
+    ChangeType,
+    Crossing,
+    CrossingCount,
+    Direction,
+    Event,
+    EventChange,
+    Loitering,
+    Size,
+)
 
 HOUR_NS = 3_600_000_000_000
 SECOND_NS = 1_000_000_000
@@ -47,3 +59,26 @@ def test_the_text_is_canonical() -> None:
     assert ": " not in text
     assert list(json.loads(text)) == sorted(json.loads(text))
     assert text == canonical_json(json.loads(text))
+
+
+def test_what_a_rule_has_found_stands_in_the_change_that_tells_it() -> None:
+    crossed = replace(EVENT, crossings=(CrossingCount("sill", Direction.OUT, 2),))
+    crossing = Crossing("sill", Direction.OUT, 4 * SECOND_NS)
+    record = change_record(replace(CHANGE, event=crossed, crossing=crossing))
+    assert record["crossing"] == {
+        "line": "sill",
+        "direction": "out",
+        "at": "1970-01-01T00:59:59.000Z",
+    }
+    assert record["crossings"] == [{"line": "sill", "direction": "out", "count": 2}]
+    assert record["loitering"] is None
+
+    stay = Loitering("mat", 2 * SECOND_NS, 1)
+    record = change_record(replace(CHANGE, loitering=stay))
+    assert record["loitering"] == {
+        "zone": "mat",
+        "since": "1970-01-01T00:59:57.000Z",
+        "duration_s": 3.0,
+        "repeat": 1,
+    }
+    assert (record["crossing"], record["crossings"], record["loitered_zones"]) == (None, [], [])

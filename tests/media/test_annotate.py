@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from camera_app.config import ZoneSettings
+from camera_app.config import LineSettings, ZoneSettings
 from camera_app.errors import StoreError
 from camera_app.media import FilmWriter, draw
 from camera_app.values import Box, Frame, Track, TrackState, Yuv420
@@ -30,6 +30,15 @@ def test_boxes_and_zones_are_drawn_where_they_are() -> None:
     assert colourful[60:200, 100].mean() > 0.9  # the left edge of the box
     assert colourful[120, 260:315].mean() > 0.9  # the upper edge of the zone
     assert not colourful[90:190, 110:170].any()  # nothing inside the box
+
+
+def test_a_line_is_drawn_with_an_arrow_to_the_side_that_is_in() -> None:
+    sill = LineSettings(name="sill", points=((0.2, 0.5), (0.8, 0.5)))
+    canvas = draw(grey_frame(0), [], [], [], [sill]).astype(int)
+    colourful = np.ptp(canvas, axis=2) > 40
+    assert colourful[120, 70:250].mean() > 0.9
+    assert colourful[122:142, 160].mean() > 0.9  # in is below a line from left to right
+    assert not colourful[60:110, 160].any()
 
 
 def test_a_film_keeps_frames_and_times(tmp_path: Path) -> None:

@@ -81,3 +81,40 @@ def test_a_person_who_is_lost_does_not_go_on_as_the_face_in_their_place() -> Non
     assert [(track.label, track.hits) for track in one.tracks] == [("person", 5), ("face", 3)]
     assert one.observation is not None
     assert one.observation.detections == (found,)
+
+
+def moving(number: int, *, is_dark: bool = False) -> Frame:
+    """Return a frame in which a bright patch moves from left to right; or all of it is dark."""
+    shot = frame(number)
+    shot.picture.luma[:] = 20 if is_dark else 100
+    shot.picture.luma[100:200, 20 * number : 20 * number + 80] = 220
+    return shot
+
+
+def test_motion_is_on_at_once_and_off_after_a_while_without() -> None:
+    settings = CameraSettings(source="test", motion=MotionSettings(hold_s=2.0, background_s=0.5))
+    one = CameraWatch("front", settings, Size(256, 256), lambda _: "e")
+    one.plan(frame(0))
+    assert one.is_moving(nanoseconds(0.0)) is False  # all is new, and nothing moves
+    for number in (1, 2, 3):
+        one.plan(moving(number))
+        assert one.is_moving(nanoseconds(number / 10)) is True
+    one.plan(frame(4))
+    assert one.is_moving(nanoseconds(0.3 + 2.0)) is True
+    assert one.is_moving(nanoseconds(0.3 + 2.1)) is False
+
+
+def test_a_lamp_is_no_motion() -> None:
+    one = watch(is_gated=True)
+    one.plan(frame(0))
+    one.plan(moving(1, is_dark=True))
+    assert one.is_moving(nanoseconds(0.1)) is False
+
+
+def test_nothing_is_said_of_motion_where_no_gate_looks_or_nobody_watches() -> None:
+    assert watch().is_moving(0) is None
+    one = watch(is_gated=True)
+    one.plan(frame(0))
+    one.plan(moving(1))
+    one.begin_anew(nanoseconds(0.2), nanoseconds(0.2), "paused")
+    assert one.is_moving(nanoseconds(0.2)) is False

@@ -53,10 +53,10 @@ class ScriptedSeats:
 class Rig:
     """A camera worker whose thread the tests can watch."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_gated: bool = False) -> None:
         settings = CameraSettings(
             source="test",
-            motion=MotionSettings(enabled=False),
+            motion=MotionSettings(enabled=is_gated, hold_s=1.0),
             events=EventSettings(min_seen_s=0.2),
         )
         ids = iter(range(1000))
@@ -64,6 +64,7 @@ class Rig:
         self.seats = ScriptedSeats()
         self.frames: LatestBox[Frame] = LatestBox()
         self.changes: list[EventChange] = []
+        self.motions: list[bool] = []
         self.concluded = threading.Semaphore(0)
         watch = CameraWatch("front", settings, Size(256, 256), lambda _: f"e{next(ids)}")
         self.worker = CameraWorker(
@@ -75,6 +76,7 @@ class Rig:
             clock=self.clock,
             commit=self.changes.extend,
             concluded=self._concluded,
+            moved=self.motions.append,
         )
         self.sequence = 0
 
@@ -83,10 +85,17 @@ class Rig:
     ) -> None:
         self.concluded.release()
 
-    def put(self) -> None:
+    def put(self, picture: Yuv420 = PICTURE) -> None:
         self.clock.advance(0.1)
-        self.frames.put(Frame("front", self.sequence, self.clock.monotonic_ns(), PICTURE))
+        self.frames.put(Frame("front", self.sequence, self.clock.monotonic_ns(), picture))
         self.sequence += 1
+
+    def watch(self, *pictures: Yuv420) -> None:
+        """Put pictures, each once the one before has been followed."""
+        for picture in pictures:
+            before = self.worker.stats.counts.captured
+            self.put(picture)
+            self.wait_until(lambda before=before: self.worker.stats.counts.captured > before)  # type: ignore[misc]
 
     def see(self, frames: int) -> None:
         for _ in range(frames):
@@ -294,3 +303,41 @@ def test_the_newest_frame_may_be_had_unless_that_is_forbidden(rig: Rig) -> None:
     rig.put()
     rig.wait_until(lambda: rig.worker.stats.counts.shed.get("paused") == 1)
     assert rig.worker.newest_frame is None
+
+
+@pytest.fixture
+def gated() -> Iterator[Rig]:
+    gated = Rig(is_gated=True)
+    gated.worker.start()
+    yield gated
+    gated.worker.stop()
+
+
+def patched(x: int) -> Yuv420:
+    """Return a picture with a bright patch at x."""
+    luma = np.full((480, 640), 60, np.uint8)
+    luma[100:200, x : x + 80] = 220
+    return Yuv420(luma, LUMA[::2, ::2], LUMA[::2, ::2])
+
+
+def test_motion_is_told_when_it_begins_and_ends_and_not_with_every_frame(gated: Rig) -> None:
+    gated.watch(*[patched(0)] * 3)
+    assert gated.motions == [False]
+    gated.watch(*[patched(20 * number) for number in range(1, 20)])
+    assert gated.motions == [False, True]
+    gated.clock.advance(5.0)  # the source is gone: no frame comes that could say that nothing moves
+    gated.wait_until(lambda: gated.motions == [False, True, False])
+
+
+def test_motion_is_over_when_the_owner_pauses_the_camera(gated: Rig) -> None:
+    gated.watch(patched(0), patched(40), patched(80))
+    assert gated.motions == [False, True]
+    gated.worker.order(orders("paused"))
+    gated.wait_until(lambda: gated.motions == [False, True, False])
+    gated.watch(patched(120), patched(160))
+    assert gated.motions == [False, True, False]
+
+
+def test_nothing_is_told_of_motion_without_a_gate(rig: Rig) -> None:
+    rig.see(3)
+    assert rig.motions == []

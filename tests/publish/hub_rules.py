@@ -45,11 +45,15 @@ KEYS: dict[str, tuple[set[str], set[str]]] = {
 TRIGGER = {"automation_type", "topic", "type", "subtype", "payload", "value_template", "qos"}
 CLASSES = {
     "binary_sensor": {"occupancy", "problem", "connectivity", "motion", "running"},
-    "sensor": {"duration", "temperature"},
+    "sensor": {"duration", "temperature", "data_size"},
     "button": {"restart", "identify", "update"},
 }
 # A sensor's class -> the units it allows; a wrong one loses the entity in newer versions.
-UNITS = {"duration": {"s", "ms", "min", "h", "d"}, "temperature": {"°C", "°F", "K"}}
+UNITS = {
+    "duration": {"s", "ms", "min", "h", "d"},
+    "temperature": {"°C", "°F", "K"},
+    "data_size": {"B", "kB", "MB", "GB", "KiB", "MiB", "GiB"},
+}
 ID = re.compile(r"[A-Za-z0-9_-]+")
 
 

@@ -27,6 +27,9 @@ FRONT = AnnouncedCamera(
     sends_live=True,
     variants=("person_large", "person_small"),
     finds_faces=True,
+    tells_motion=True,
+    lines=[("door", "both"), ("gate", "in")],
+    loitering_zones=["mat"],
 )
 DEVICE = AnnouncedDevice(
     "cam1",
@@ -93,7 +96,7 @@ def test_health_becomes_unavailable_when_nobody_tells_it_any_more() -> None:
     read_off_the_status = [
         part for part in parts().values() if part.get("state_topic") == "camera_app/cam1/status"
     ]
-    assert len(read_off_the_status) == 8
+    assert len(read_off_the_status) == 10
     assert {part["expire_after"] for part in read_off_the_status} == {90}
 
 
@@ -113,6 +116,58 @@ def test_events_and_triggers_listen_to_what_is_fresh() -> None:
     assert found["cam1_front_person_event"]["event_types"] == ["started", "updated", "ended"]
     assert found["cam1_front_person_started"]["topic"] == "camera_app/cam1/front/now"
     assert found["cam1_front_person_started"]["type"] == "person started"
+
+
+def test_lines_loitering_and_motion_have_entities_and_triggers() -> None:
+    found = parts()
+    crossed, loitering = found["cam1_front_line_crossed_event"], found["cam1_front_loitering_event"]
+    assert (crossed["name"], crossed["event_types"]) == ("Front line crossed", ["in", "out"])
+    assert (loitering["name"], loitering["event_types"]) == (
+        "Front loitering",
+        ["started", "continued"],
+    )
+    for part in (crossed, loitering):
+        assert part["state_topic"] == "camera_app/cam1/front/now"
+    motion = found["cam1_front_motion"]
+    assert (motion["device_class"], motion["state_topic"]) == (
+        "motion",
+        "camera_app/cam1/front/motion",
+    )
+    triggers = {part["type"] for part in found.values() if part["platform"] == "device_automation"}
+    assert {"crossed door in", "crossed door out", "crossed gate in", "loitering mat"} < triggers
+    assert "crossed gate out" not in triggers  # nobody counts that way
+
+
+def test_a_camera_whose_lines_count_one_way_only_says_so() -> None:
+    one_way = replace(DEVICE, cameras=[replace(FRONT, lines=[("gate", "out")])])
+    assert parts(one_way)["cam1_front_line_crossed_event"]["event_types"] == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("change", "lost"),
+    [
+        ({"tells_motion": False}, {"cam1_front_motion"}),
+        (
+            {"lines": [("door", "both")]},
+            {"cam1_front_line_gate_in"},
+        ),
+        (
+            {"lines": []},
+            {
+                "cam1_front_line_crossed_event",
+                "cam1_front_line_door_in",
+                "cam1_front_line_door_out",
+                "cam1_front_line_gate_in",
+            },
+        ),
+        ({"loitering_zones": []}, {"cam1_front_loitering_event", "cam1_front_loitering_mat"}),
+    ],
+)
+def test_there_is_no_entity_for_a_rule_that_is_not_there(
+    change: dict[str, object], lost: set[str]
+) -> None:
+    less = replace(DEVICE, cameras=[replace(FRONT, **change)])  # type: ignore[arg-type]
+    assert set(parts()) - set(parts(less)) == lost
 
 
 @pytest.mark.parametrize(
@@ -177,6 +232,9 @@ def test_whatever_cameras_zones_and_labels_are_called_a_hub_takes_it(
             [(zone, label) for zone in ("", *sorted(zones)) for label in sorted(labels)],
             is_sent,
             is_sent,
+            tells_motion=is_sent,
+            lines=[(zone, "both") for zone in sorted(zones)],  # a line may be called as a zone
+            loitering_zones=sorted(zones),
         )
         for name, (labels, zones, is_sent) in cameras.items()
     ]

@@ -177,6 +177,8 @@ def test_severity_and_stills_are_told_as_they_are() -> None:
         ("front/door/dog", b"1", [("door/dog", b"1", False), ("door/all", b"1", False)]),
         ("front/threshold", b"1", []),
         ("front/snapshot", JPEG, []),
+        ("front/motion", b"ON", [("front/motion", b"ON", False)]),
+        ("front/person/snapshot", b"", [("front/person/snapshot", b"", True)]),
         ("fallback", b"{}", []),
         ("front/person", b"", []),
     ],

@@ -12,7 +12,16 @@ from camera_app.events import canonical_json, change_record
 from camera_app.store import EventStore
 from camera_app.store.redating import redated
 from camera_app.store.timekeeping import KernelTime, Stamper
-from tests.store.conftest import BOOT_ID, EPOCH_NS, LIMIT_S, SteadyTime, make_change, rows
+from camera_app.values import Crossing, Direction, Loitering
+from tests.store.conftest import (
+    BOOT_ID,
+    EPOCH_NS,
+    LIMIT_S,
+    SteadyTime,
+    make_change,
+    record_of,
+    rows,
+)
 from tests.store.test_event_store import wait_until
 
 
@@ -118,3 +127,22 @@ def test_a_clock_that_was_right_all_along_moves_nothing() -> None:
     )
 
     assert found == (record.replace('"uncertainty_s":null', '"uncertainty_s":0.1'), 0)
+
+
+def test_the_stamps_of_what_a_rule_has_found_are_corrected_with_the_others() -> None:
+    change = make_change(1)
+    found = [
+        replace(change, crossing=Crossing("sill", Direction.IN, change.at_ns)),
+        replace(change, loitering=Loitering("mat", change.at_ns)),
+    ]
+    stamps = []
+    for one in found:
+        facts = {"boot_id": BOOT_ID, "monotonic_s": 1.0, "uncertainty_s": None}
+        record = canonical_json({**change_record(one), **facts})
+        right_ns = EPOCH_NS + nanoseconds(3600)
+        new = redated(record, one.wall_ns, boot_id=BOOT_ID, offset_ns=right_ns, uncertainty_s=0.1)
+        assert new is not None
+        stamps.append(record_of(new[0]))
+    hour_later = "2026-01-01T01:00:01.000Z"
+    assert stamps[0]["crossing"]["at"] == stamps[0]["at"] == hour_later
+    assert stamps[1]["loitering"]["since"] == hour_later
