@@ -15,8 +15,8 @@ import pytest
 
 from camera_app.cli import main
 from camera_app.readiness import FILE_NAME
-from tests.publish.conftest import wait_until
 from tests.publish.mosquitto import Mosquitto
+from tests.waiting import wait_until
 
 LIMIT_S = 60.0
 

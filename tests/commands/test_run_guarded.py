@@ -16,8 +16,8 @@ from paho.mqtt import publish
 
 from tests.commands.test_run import Service, Subscriber
 from tests.commands.test_secrets import process_tree
-from tests.publish.conftest import wait_until
 from tests.publish.mosquitto import Mosquitto
+from tests.waiting import wait_until
 
 TCP_LISTEN = "0A"
 TCP_CLOSED = "07"

@@ -14,8 +14,8 @@ import pytest
 
 from tests.commands.test_run import Service
 from tests.publish.conftest import Subscriber as Reader
-from tests.publish.conftest import wait_until
 from tests.publish.mosquitto import Mosquitto
+from tests.waiting import wait_until
 
 SECRET = "Tr0ub4dor-and-3"
 CAMERA_SECRET = "c0rrect-h0rse"

@@ -10,8 +10,9 @@ import pytest
 
 from camera_app.app import App
 from camera_app.config import Config, parse_config
-from tests.publish.conftest import Subscriber, wait_until
+from tests.publish.conftest import Subscriber
 from tests.publish.mosquitto import LIMIT_S, Mosquitto
+from tests.waiting import wait_until
 
 ROOT = "camera_app/cam1"
 

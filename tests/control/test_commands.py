@@ -13,8 +13,9 @@ from camera_app.control.kept import KEPT_NAME
 from camera_app.errors import CommandRefused
 from camera_app.publish.commands import BURST
 from camera_app.scheduling import Answer, CpuSeats, Demand
-from tests.control.conftest import Owner, Started, wait_until
+from tests.control.conftest import Owner, Started
 from tests.publish.mosquitto import Mosquitto
+from tests.waiting import wait_until
 
 
 def watch(app: App) -> dict[str, int]:

@@ -7,7 +7,6 @@ import os
 import select
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -102,14 +101,6 @@ def are_equal(one: list[Any], other: list[Any]) -> bool:
     return all(
         a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in zip(one, other, strict=True)
     )
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for another thread or process; fail after a limit that is never reached otherwise."""
-    limit = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < limit, "what was waited for did not come"
-        select.select([], [], [], 0.002)
 
 
 class Owner:

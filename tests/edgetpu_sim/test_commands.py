@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from camera_app.models import TRUSTED_VARIABLE, find_pack
-from tests.edgetpu_sim.conftest import LIMIT_S, wait_until
+from tests.edgetpu_sim.conftest import LIMIT_S
+from tests.waiting import wait_until
 from tools.edgetpu_sim import build as building
 from tools.edgetpu_sim.__main__ import main
 from tools.edgetpu_sim.build import build
@@ -213,7 +214,7 @@ def test_a_running_command_ends_when_it_is_told_to(library: Path, tmp_path: Path
     script = f"trap 'exit 7' TERM; touch {tmp_path}/up; while :; do sleep 0.01; done"
     process = subprocess.Popen(_command(folder, "sh", "-c", script), cwd=REPOSITORY)
     try:
-        wait_until((tmp_path / "up").exists)
+        assert wait_until((tmp_path / "up").exists)
         assert main(["run", "--folder", str(folder), "--", "true"]) == 2, "it has its sticks alone"
         process.send_signal(signal.SIGTERM)
 

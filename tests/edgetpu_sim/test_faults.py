@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.edgetpu_sim.conftest import answers, are_equal, load, load_on_cpu, wait_until
+from tests.edgetpu_sim.conftest import answers, are_equal, load, load_on_cpu
+from tests.waiting import wait_until
 from tools.edgetpu_sim.control import OnUnplug
 from tools.edgetpu_sim.sticks import SimulatedStick, SimulatedSticks
 
@@ -74,7 +75,7 @@ def test_two_sticks_do_not_wait_for_each_other(sticks: SimulatedSticks, compiled
     both = [load(compiled, "usb:0"), load(compiled, "usb:1")]
     sticks["usb0"].hang()
     hanging = _Asking(both[0])
-    wait_until(lambda: sticks["usb0"].hung == 1)
+    assert wait_until(lambda: sticks["usb0"].hung == 1)
 
     answers(both[1])
 
@@ -155,7 +156,7 @@ def test_other_threads_run_on_while_an_answer_hangs(stick: SimulatedStick, compi
     interpreter = load(compiled)
     stick.hang()
     asking = _Asking(interpreter)
-    wait_until(lambda: stick.hung == 1)  # this thread runs, so the other one holds no lock
+    assert wait_until(lambda: stick.hung == 1)  # this thread runs, so the other one holds no lock
 
     assert asking.is_running
     stick.release()
@@ -191,7 +192,7 @@ def test_unplugging_frees_a_hanging_answer_with_an_error(
     interpreter = load(compiled)
     stick.hang()
     asking = _Asking(interpreter)
-    wait_until(lambda: stick.hung == 1)
+    assert wait_until(lambda: stick.hung == 1)
 
     stick.unplug()
 
@@ -246,7 +247,7 @@ def test_an_unplugged_stick_can_hang(stick: SimulatedStick, compiled: Path) -> N
     stick.on_unplug = OnUnplug.HANG
     stick.unplug()
     asking = _Asking(interpreter)
-    wait_until(lambda: stick.hung == 1)
+    assert wait_until(lambda: stick.hung == 1)
 
     stick.release()
 

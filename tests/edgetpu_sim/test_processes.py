@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.edgetpu_sim.conftest import LIMIT_S, Owner, answers, load, wait_until
+from tests.edgetpu_sim.conftest import LIMIT_S, Owner, answers, load
+from tests.waiting import wait_until
 from tools.edgetpu_sim.control import BusyMode, OnUnplug
 from tools.edgetpu_sim.errors import SimulationError
 from tools.edgetpu_sim.sticks import SimulatedStick, SimulatedSticks
@@ -180,7 +181,7 @@ def test_a_killed_owner_leaves_the_stick_free(
     first = start_owner()
     assert first.says() == "ready"
     first.ask()
-    wait_until(lambda: sticks["usb0"].hung == 1)
+    assert wait_until(lambda: sticks["usb0"].hung == 1)
 
     first.process.kill()
     first.end()

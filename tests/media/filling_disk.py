@@ -9,8 +9,6 @@ import logging
 import os
 import sqlite3
 import sys
-import threading
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +23,7 @@ from camera_app.media import SnapshotKeeper, SpaceGuard
 from camera_app.store import EventStore
 from camera_app.values import Frame, Yuv420
 from tests.store.conftest import make_change
+from tests.waiting import wait_until
 
 RESERVE = 4_000_000
 
@@ -99,15 +98,6 @@ def main(folder: Path) -> None:
     with closing(sqlite3.connect(data / "events.db")) as other:
         found = other.execute("SELECT count(*), max(seq) FROM event_change").fetchone()
     print("complete" if found == (number, number) and not told.shed_others else (found, number))
-
-
-def wait_until(condition: Callable[[], bool]) -> bool:
-    pause = threading.Event()
-    for _ in range(3000):
-        if condition():
-            return True
-        pause.wait(0.01)
-    return False
 
 
 main(Path(sys.argv[1]))

@@ -205,13 +205,3 @@ def camera(tmp_path: Path) -> Iterator[Callable[..., Camera]]:
     for camera in made:
         camera.publisher.stop()
         camera.store.stop()
-
-
-def wait_until(condition: Callable[[], bool], limit_s: float = LIMIT_S) -> bool:
-    """Wait for what a thread does by itself; looks again every hundredth of a second."""
-    pause = threading.Event()
-    for _ in range(round(limit_s * 100)):
-        if condition():
-            return True
-        pause.wait(0.01)
-    return condition()

@@ -14,9 +14,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from camera_app.publish import Topics
 from camera_app.publish.incoming import Incoming
-from tests.publish.conftest import Camera, Subscriber, make_change, wait_until
+from tests.publish.conftest import Camera, Subscriber, make_change
 from tests.publish.mosquitto import LIMIT_S, Mosquitto
 from tests.publish.test_security import Authority, authority
+from tests.waiting import wait_until
 
 __all__ = ["authority"]
 

@@ -16,8 +16,9 @@ from camera_app.clock import SystemClock, nanoseconds
 from camera_app.publish.buffered import BufferedSocket
 from camera_app.publish.client import Publisher
 from camera_app.store import EventStore
-from tests.publish.conftest import Camera, Received, Subscriber, make_change, wait_until
+from tests.publish.conftest import Camera, Received, Subscriber, make_change
 from tests.publish.mosquitto import LIMIT_S, Mosquitto, free_port
+from tests.waiting import wait_until
 
 ROOT = "camera_app/cam1"
 AVAILABILITY = f"{ROOT}/availability"

@@ -11,9 +11,10 @@ import pytest
 
 from camera_app.publish import refusals
 from camera_app.publish.refusals import ALONE_WITHOUT_REASON
-from tests.publish.conftest import Camera, Subscriber, make_change, wait_until
+from tests.publish.conftest import Camera, Subscriber, make_change
 from tests.publish.mosquitto import LIMIT_S, Mosquitto
 from tests.store.conftest import rows
+from tests.waiting import wait_until
 
 TOPIC = "camera_app/cam1/front/event"
 LARGE, COUNT = 12, 30

@@ -14,9 +14,10 @@ from paho.mqtt.properties import Properties
 
 from camera_app.publish import Incoming, Notice
 from camera_app.publish.incoming import PACKET_LIMIT_BYTES, matches
-from tests.publish.conftest import Camera, Subscriber, wait_until
+from tests.publish.conftest import Camera, Subscriber
 from tests.publish.mosquitto import LIMIT_S, Mosquitto
 from tests.publish.test_client import OldBroker
+from tests.waiting import wait_until
 
 Brokers = Callable[..., Mosquitto]
 Cameras = Callable[..., Camera]
@@ -116,8 +117,8 @@ def test_listening_goes_on_after_the_broker_was_killed(broker: Brokers, camera: 
     heard = listening(cam, "camera_app/cam1/ask")
     running.kill()
     running.start()
-    assert wait_until(lambda: cam.publisher.stats().connects == 2)
-    assert wait_until(lambda: running.log().count("camera_app/cam1/ask (QoS 1)") == 2)
+    assert wait_until(lambda: cam.publisher.stats().connects >= 2)
+    assert wait_until(lambda: running.log().count("camera_app/cam1/ask (QoS 1)") >= 2)
     tell(running.port, "camera_app/cam1/ask", b"again")
     assert heard.get(timeout=LIMIT_S).payload == b"again"
 

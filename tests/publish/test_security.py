@@ -17,8 +17,9 @@ from camera_app.publish.security import (
     tls_context,
     unencrypted_password_warning,
 )
-from tests.publish.conftest import Camera, make_change, wait_until
+from tests.publish.conftest import Camera, make_change
 from tests.publish.mosquitto import LIMIT_S, Mosquitto
+from tests.waiting import wait_until
 
 Brokers = Callable[..., Mosquitto]
 Cameras = Callable[..., Camera]

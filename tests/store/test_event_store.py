@@ -18,6 +18,7 @@ from camera_app.events import canonical_json, change_record
 from camera_app.store import CommittedChange, EventStore
 from camera_app.values import ChangeType
 from tests.store.conftest import BOOT_ID, EPOCH_NS, LIMIT_S, make_change, rows
+from tests.waiting import wait_until
 
 STARTED, UPDATED, ENDED = ChangeType.STARTED, ChangeType.UPDATED, ChangeType.ENDED
 Opener = Callable[..., EventStore]
@@ -395,16 +396,6 @@ def writing_connection(store: EventStore) -> sqlite3.Connection:
 
 def limit_pages(connection: sqlite3.Connection, pages: int) -> None:
     connection.execute(f"PRAGMA max_page_count = {pages}").fetchone()
-
-
-def wait_until(condition: Callable[[], bool]) -> bool:
-    """Wait for what the writer does by itself; looks again every hundredth of a second."""
-    pause = threading.Event()
-    for _ in range(round(LIMIT_S * 100)):
-        if condition():
-            return True
-        pause.wait(0.01)
-    return condition()
 
 
 def wait_for_all(store: EventStore, count: int) -> bool:

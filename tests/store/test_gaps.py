@@ -16,7 +16,7 @@ from camera_app.config import RetentionSettings
 from camera_app.store import EventStore, Outbox
 from camera_app.store.gaps import SEVERAL, Gap, joined
 from tests.store.conftest import LIMIT_S, make_change, rows
-from tests.store.test_event_store import wait_until
+from tests.waiting import wait_until
 
 Opener = Callable[..., EventStore]
 

@@ -22,7 +22,7 @@ from tests.store.conftest import (
     record_of,
     rows,
 )
-from tests.store.test_event_store import wait_until
+from tests.waiting import wait_until
 
 
 def test_the_kernel_names_its_run_and_how_far_off_its_clock_may_be() -> None:

@@ -16,9 +16,10 @@ import pytest
 from camera_app.capture.backoff import BackOff
 from camera_app.clock import SystemClock
 from camera_app.subscriber import BrokerAddress, FileSink, ForwardSink, Subscriber, Wishes
-from tests.publish.conftest import Camera, make_change, wait_until
+from tests.publish.conftest import Camera, make_change
 from tests.publish.conftest import Subscriber as Reader
 from tests.publish.mosquitto import LIMIT_S, Mosquitto
+from tests.waiting import wait_until
 
 Brokers = Callable[..., Mosquitto]
 Cameras = Callable[..., Camera]

@@ -14,8 +14,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from camera_app.errors import StoreFull
-from tests.publish.conftest import wait_until
 from tests.torture.service import Service
+from tests.waiting import wait_until
 
 COUNT = 400
 BALLAST_BYTES = 820_000

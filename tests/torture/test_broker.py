@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from tests.publish.conftest import wait_until
 from tests.publish.mosquitto import Mosquitto
 from tests.torture.conftest import Choice
 from tests.torture.listener import Listener
 from tests.torture.nursery import findings
 from tests.torture.proxy import FaultProxy
 from tests.torture.service import Service
+from tests.waiting import wait_until
 
 Start = Callable[..., Mosquitto]
 

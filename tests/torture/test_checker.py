@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.publish.conftest import wait_until
 from tests.torture.checker import Heard, Promise, check, main
 from tests.torture.proxy import FaultProxy, packet_end
+from tests.waiting import wait_until
 
 TOPIC = "camera_app/cam/front/event"
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.publish.conftest import wait_until
 from tests.publish.mosquitto import Mosquitto
 from tests.torture.conftest import Choice
 from tests.torture.listener import Listener
 from tests.torture.nursery import findings
 from tests.torture.proxy import FaultProxy
 from tests.torture.service import HOUR_NS, Service, SteppedClock
+from tests.waiting import wait_until
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from camera_app.inference.edgetpu import FindingKind, Performance, Stick, StickF
 from camera_app.inference.runtime import Array
 from camera_app.models import ModelPack, find_pack, kind_of, locate_weights
 from tests.inference.edgetpu.conftest import LIMIT_S, PLACE, MakeStick, MakeTwin
+from tests.waiting import wait_until
 from tools.edgetpu_sim.sticks import OnUnplug, PrepMode, SimulatedStick, SimulatedSticks
 
 SHORT_S = 0.1
@@ -64,15 +65,6 @@ def assert_works(stick: Stick, pack: ModelPack, cpu: Interpreter) -> None:
     assert (answer[0].values == expected[0].values).all()
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(int(LIMIT_S / 0.005)):
-        if is_so():
-            return
-        pause.wait(0.005)
-    pytest.fail("it did not come to that within the limit")
-
-
 def is_gone(pid: int | None) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
@@ -93,7 +85,7 @@ def test_a_stick_that_hangs_is_killed_and_opened_again(
     simulated.hang()
     assert why_not_answered(stick, pack, SHORT_S) is FindingKind.HUNG
     assert not stick.is_open
-    wait_until(lambda: is_gone(pid))
+    assert wait_until(lambda: is_gone(pid))
     stick.open(LIMIT_S)
     assert_works(stick, pack, cpu)
     assert stick.stats.failed == {"hung": 1}
@@ -117,7 +109,7 @@ def test_all_who_wait_on_a_hung_stick_are_told(
     threads = [threading.Thread(target=ask, args=(LIMIT_S,)) for _ in range(3)]
     for thread in threads:
         thread.start()
-    wait_until(lambda: simulated.hung >= 1)
+    assert wait_until(lambda: simulated.hung >= 1)
     ask(SHORT_S)  # the fourth has the least patience
     for thread in threads:
         thread.join(LIMIT_S)
@@ -174,7 +166,7 @@ def test_a_stick_that_dies_idle_is_noticed_without_asking_it(
     stick.open(LIMIT_S)
     simulated.on_unplug = OnUnplug.ABORT_AT_ONCE
     simulated.reset()
-    wait_until(lambda: not stick.is_open)
+    assert wait_until(lambda: not stick.is_open)
     finding = stick.stats.finding
     assert finding is not None
     assert finding.kind is FindingKind.DIED
@@ -197,7 +189,7 @@ def test_a_stick_that_another_program_takes_is_lost_and_comes_back(
     stick.open(LIMIT_S)
     simulated.on_unplug = OnUnplug.ABORT_AT_ONCE
     with simulated.stolen(limit_s=LIMIT_S):
-        wait_until(lambda: not stick.is_open)
+        assert wait_until(lambda: not stick.is_open)
         assert why_not_opened(stick) is FindingKind.REFUSED
     stick.open(LIMIT_S)
     assert_works(stick, pack, cpu)
@@ -259,7 +251,7 @@ def test_close_ends_an_open_that_hangs(stick: Stick, simulated: SimulatedStick) 
     told: list[FindingKind] = []
     opener = threading.Thread(target=lambda: told.append(why_not_opened_quietly(stick)))
     opener.start()
-    wait_until(lambda: simulated.opens > 0 or simulated.hung > 0 or stick_child_runs())
+    assert wait_until(lambda: simulated.opens > 0 or simulated.hung > 0 or stick_child_runs())
     stick.close()
     opener.join(LIMIT_S)
     assert told == [FindingKind.CLOSED]
