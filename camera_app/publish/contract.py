@@ -351,7 +351,7 @@ _PRESS = Word(("PRESS",))
 _SHARE = Number(most=1, is_whole=False)
 SELF_TEST_SCHEMA = 1  # `control/self_test.py` makes it, a room above
 SETTINGS = ("detection", "privacy", "snapshots", "threshold", "faces", "variant")
-_PACK = Pattern("[A-Za-z0-9][A-Za-z0-9._-]*", "the name of a model pack, for `variant`")
+_PACK = Pattern("[0-9]*[A-Za-z][A-Za-z0-9._-]*", "the name of a model pack, for `variant`")
 _PROFILE = Pattern("[a-z0-9][a-z0-9_-]{0,31}", "the name of a profile, `configured` or `custom`")
 
 _DISCOVERY = AnyJson("The discovery of Home Assistant's MQTT integration, see its documentation.")
