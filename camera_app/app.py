@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from camera_app import __version__
 from camera_app.assembly import (
@@ -36,11 +37,18 @@ from camera_app.health import (
     ReadinessFile,
     runtime_folder,
 )
-from camera_app.media import SpaceGuard
+from camera_app.media import FilmFolder, FilmKeeper, SpaceGuard
 from camera_app.models import ModelSet, find_models
 from camera_app.pipeline import ModelChoice
 from camera_app.publish import FrigateMirror, MirroringBoard, StateBoard, Topics
-from camera_app.store import DATABASE_NAME, EventStore, interrupted_changes
+from camera_app.store import (
+    DATABASE_NAME,
+    FILMS_FOLDER,
+    EventStore,
+    GoneFilm,
+    interrupted_changes,
+    known_films,
+)
 from camera_app.threads import ROSTER, Part
 
 _log = logging.getLogger(__name__)
@@ -80,7 +88,13 @@ class App:
             folder,
             round(config.data.reserve_megabytes * 1e6),
             [folder / STILLS_FOLDER / name for name in config.camera],
+            [folder / FILMS_FOLDER / name for name in config.camera],
+            self._note_gone_films,
         )
+        self._film_keeper = FilmKeeper(
+            self._clock, self._store.note_films, lambda: known_films(self._store.path)
+        )
+        self._film_keeper.look_after(self._film_folders(config.camera))
         self._devices = Devices(self._clock)
         self._kept = KeptFile(folder, config.camera)
         self._steering = self._made_steering()
@@ -134,6 +148,7 @@ class App:
         self._delivery = Delivery(self._delivery_settings(), self._household(), self._cameras)
         _begin(self._store, stack)
         self._end_interrupted()
+        _begin(self._film_keeper, stack)
         stack.callback(self._close_delivery)
         self._in_force.open()
         stack.callback(self._devices.stop)
@@ -186,7 +201,10 @@ class App:
             board=self._board,
             topics=self._topics,
             stills=self._config.data.folder / STILLS_FOLDER,
+            films=self._config.data.folder / FILMS_FOLDER,
+            film_keeper=self._film_keeper,
             takes_snapshots=lambda: self._space.takes_snapshots,
+            takes_films=lambda: self._space.takes_films,
             sends_snapshots=self._sends_snapshots,
             choices=self._choices,
         )
@@ -194,6 +212,13 @@ class App:
     def _choices(self, models: ModelSet) -> tuple[ModelChoice, ...]:
         config = self._config
         return model_choices(config.inference, models, config.models.trusted_keys)
+
+    def _film_folders(self, cameras: Mapping[str, CameraSettings]) -> list[FilmFolder]:
+        folder = self._config.data.folder / FILMS_FOLDER
+        return [FilmFolder(name, folder / name, one.recording) for name, one in cameras.items()]
+
+    def _note_gone_films(self, films: Sequence[Path]) -> None:
+        self._store.note_films([GoneFilm(f"{film.parent.name}/{film.name}") for film in films])
 
     def _sends_snapshots(self) -> bool:
         return self._config.mqtt.snapshots
@@ -273,6 +298,8 @@ class App:
         def pulse() -> None:
             self._devices.note_pressure(gauge.read())
             self._space.look()
+            for camera in self._cameras.values():
+                camera.recorder.look()
 
         return Heartbeat(
             self.figures,

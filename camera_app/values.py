@@ -365,6 +365,7 @@ class Event:
         ended_ns: Capture time of its last sight, once it is over.
         crossings: How often it has crossed which line, in order of first crossing.
         loitered_zones: Names of all zones that it has loitered in, in order.
+        film: Name of the newest film that shows it; None: there is none yet.
     """
 
     event_id: str
@@ -383,6 +384,7 @@ class Event:
     ended_ns: int | None = None
     crossings: tuple[CrossingCount, ...] = ()
     loitered_zones: tuple[str, ...] = ()
+    film: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from camera_app.control import FACE, BestShots, Shown, Steered
 from camera_app.errors import ModelError
 from camera_app.events import event_id, random_bits
 from camera_app.health import CameraFigures, Place, SnapshotFolder, places_of
-from camera_app.media import SnapshotKeeper
+from camera_app.media import FilmFolder, FilmKeeper, Recorder, SnapshotKeeper
 from camera_app.models import ModelSet
 from camera_app.pipeline import Asked, Asking, CameraWatch, CameraWorker, ModelChoice
 from camera_app.publish import StateBoard, Topics, availability_message
@@ -31,7 +31,11 @@ FEED_KEYS = (
     "rtsp_transport",
     "deadline_s",
     "privacy_masks",
+    "recording",
 )
+
+# How long a camera that is to rest waits for its film to be closed.
+FILM_LIMIT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,10 @@ class Surroundings:
         board: Where state is told.
         topics: Names of the topics.
         stills: Below it each camera has a folder for its stills.
+        films: Below it each camera has a folder for its films.
+        film_keeper: Looks after films that are closed.
         takes_snapshots: Whether the disk has space for stills.
+        takes_films: Whether it has space for films.
         sends_snapshots: Whether stills may leave the device.
         choices: What an owner may choose among models.
     """
@@ -56,7 +63,10 @@ class Surroundings:
     board: StateBoard
     topics: Topics
     stills: Path
+    films: Path
+    film_keeper: FilmKeeper
     takes_snapshots: Callable[[], bool]
+    takes_films: Callable[[], bool]
     sends_snapshots: Callable[[], bool]
     choices: Callable[[ModelSet], tuple[ModelChoice, ...]]
 
@@ -72,7 +82,7 @@ class Camera:
         settings: Its section.
         models: What looks at its frames.
         around: What it uses and does not own.
-        source: One that runs already, to be taken over; None: a new one.
+        feed: A source that runs already and its recorder, to be taken over; None: new ones.
 
     Raises:
         ModelError: Its variant is none of its models'.
@@ -83,6 +93,7 @@ class Camera:
         models: What looks at its frames.
         source: Brings its frames.
         worker: Looks at them.
+        recorder: Has its films made.
         keeper: Keeps its stills.
         snapshots: Where they lie, and their limits.
         places: What is counted.
@@ -96,7 +107,7 @@ class Camera:
         settings: CameraSettings,
         models: ModelSet,
         around: Surroundings,
-        source: LiveSource | None = None,
+        feed: tuple[LiveSource, Recorder] | None = None,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -104,7 +115,7 @@ class Camera:
         self.choices = _checked_choices(name, settings, around.choices(models))
         self._around = around
         self._frames: LatestBox[Frame] = LatestBox()
-        self.source = source or LiveSource(name, settings, around.clock, self._frames)
+        self.source, self.recorder = feed or self._made_feed()
         folder = around.stills / name
         self.snapshots = SnapshotFolder(folder, settings.snapshots)
         self.keeper = SnapshotKeeper(folder, settings.snapshots, around.takes_snapshots)
@@ -126,10 +137,25 @@ class Camera:
             asking=Asking(models.names, settings.tracking.min_score),
             choices=self.choices,
             clock=around.clock,
-            commit=around.commit,
+            commit=self._commit,
             concluded=self._telling,
             moved=self._telling.tell_motion,
         )
+
+    def _made_feed(self) -> tuple[LiveSource, Recorder]:
+        around = self._around
+        folder = FilmFolder(self.name, around.films / self.name, self.settings.recording)
+        recorder = Recorder(folder, around.film_keeper, around.clock, around.takes_films)
+        source = LiveSource(
+            self.name, self.settings, around.clock, self._frames, on_film=recorder.hear
+        )
+        recorder.direct(source.film)
+        recorder.switch(self.settings.recording.enabled and not self.settings.privacy)
+        return source, recorder
+
+    def _commit(self, changes: Sequence[EventChange]) -> object:
+        """Make changes durable, with the film that shows them."""
+        return self._around.commit(self.recorder.noted(changes))
 
     def succeeded_by(self, settings: CameraSettings, models: ModelSet) -> Camera:
         """Return the same camera with other settings; its source goes on if it can.
@@ -139,8 +165,8 @@ class Camera:
         is_same_feed = all(
             getattr(settings, key) == getattr(self.settings, key) for key in FEED_KEYS
         )
-        source = self.source if is_same_feed else None
-        return Camera(self.name, settings, models, self._around, source)
+        feed = (self.source, self.recorder) if is_same_feed else None
+        return Camera(self.name, settings, models, self._around, feed)
 
     def open(self) -> None:
         """Start the source, unless the owner has closed the camera."""
@@ -158,8 +184,9 @@ class Camera:
         self.worker.start()
 
     def rest(self) -> None:
-        """Look no more; what is open ends."""
+        """Look no more; what is open ends, a film too."""
         self.worker.stop()
+        self.recorder.finish(FILM_LIMIT_S)
 
     def tell_unseen(self) -> None:
         """Say that this camera cannot see: nothing else is known before its first frame."""
@@ -169,7 +196,7 @@ class Camera:
     @property
     def figures(self) -> CameraFigures:
         """How it does now; from any thread."""
-        return CameraFigures(self.source.stats(), self.worker.stats)
+        return CameraFigures(self.source.stats(), self.worker.stats, self.recorder.stats)
 
     @property
     def steered(self) -> Steered:
@@ -178,6 +205,7 @@ class Camera:
             self.source,
             self.worker,
             self.keeper,
+            self.recorder,
             self.snapshots.folder,
             self.best_shots,
             self.variants,

@@ -196,6 +196,7 @@ class Delivery:
                     loitering_zones=[one.name for one in camera.settings.zones if one.loitering_s],
                     variants=camera.variants,
                     finds_faces=camera.finds_faces,
+                    can_record=camera.settings.can_record,
                 )
                 for name, camera in self._cameras.items()
             ],

@@ -15,27 +15,47 @@ if TYPE_CHECKING:
     from camera_app.capture.live import LiveSource, SourceStats
     from camera_app.capture.motion import Motion, MotionGate
     from camera_app.capture.synthetic import Scene, SyntheticReader
+    from camera_app.capture.wire import (
+        UNFINISHED,
+        FilmEnd,
+        FilmNews,
+        FilmOrder,
+        FilmWish,
+        unfinished,
+    )
 
 __all__ = [
+    "UNFINISHED",
     "ClipInfo",
     "ClipReader",
+    "FilmEnd",
+    "FilmNews",
+    "FilmOrder",
+    "FilmWish",
     "LiveSource",
     "Motion",
     "MotionGate",
     "Scene",
     "SourceStats",
     "SyntheticReader",
+    "unfinished",
 ]
 
 _HOMES = {
+    "UNFINISHED": "wire",
     "ClipInfo": "file",
     "ClipReader": "clip",
+    "FilmEnd": "wire",
+    "FilmNews": "wire",
+    "FilmOrder": "wire",
+    "FilmWish": "wire",
     "LiveSource": "live",
     "Motion": "motion",
     "MotionGate": "motion",
     "Scene": "synthetic",
     "SourceStats": "live",
     "SyntheticReader": "synthetic",
+    "unfinished": "wire",
 }
 
 

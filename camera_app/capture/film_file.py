@@ -15,21 +15,16 @@ import av
 from av.container import OutputContainer
 
 from camera_app.capture.pieces import TICKS_PER_S, Make, Piece
+from camera_app.capture.wire import unfinished
 from camera_app.durable import sync_folder
 
 TIME_BASE = Fraction(1, TICKS_PER_S)
 FRAGMENT_S = 2.0
-UNFINISHED = ".part"  # behind the name of a film that is being written, or was cut off
 
 # A new fragment at each key picture and after FRAGMENT_S. `hybrid_fragmented` turns them into one
 # plain film at the end, in place.
 _FLAGS = "frag_keyframe+empty_moov+default_base_moof+hybrid_fragmented"
 _FRAGMENT = b"moof"
-
-
-def unfinished(path: Path) -> Path:
-    """Return the name that a film has while it is written."""
-    return path.with_name(path.name + UNFINISHED)
 
 
 class FilmFile:
@@ -69,7 +64,8 @@ class FilmFile:
         Raises:
             OSError: It cannot be made.
         """
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self._path.parent.parent, self._path.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = _SyncedFile(unfinished(self._path))
         options = {"movflags": _FLAGS, "frag_duration": str(round(FRAGMENT_S * 1e6))}
         self._container = av.open(self._file, "w", format="mp4", options=options)

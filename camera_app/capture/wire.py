@@ -14,6 +14,7 @@ import json
 import os
 import struct
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,6 +30,8 @@ MOST_BYTES = 3 * MOST_PIXELS
 
 MEMORY, FRAME, COUNTS, FILM, END = b"M", b"F", b"C", b"V", b"E"
 RELEASE, ORDER, STOP = b"R", b"O", b"S"
+
+UNFINISHED = ".part"  # behind the name of a film that is being written, or was cut off
 
 _FRAME = struct.Struct("<cBBqQQQ")  # kind, generation, slot, captured_ns, then the counts
 _COUNTS = struct.Struct("<cQQQ")
@@ -83,6 +86,11 @@ class FilmWish:
     goes_on: bool = False
     follows: bool = False
     limit_bytes: int = 1 << 40
+
+
+def unfinished(path: Path) -> Path:
+    """Return the name that a film has while it is written."""
+    return path.with_name(path.name + UNFINISHED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,13 @@ from camera_app.config import DataSettings, load_config
 from camera_app.errors import UsageError
 from camera_app.store import (
     DATABASE_NAME,
+    FILMS_FOLDER,
     CommittedChange,
     CrossingRow,
     EventFilter,
     EventQueries,
     EventSummary,
+    StoredFilm,
 )
 from camera_app.values import Direction
 
@@ -52,6 +54,7 @@ CSV_COLUMNS = (
     "is_stationary",
     "crossings",
     "loitered_zones",
+    "films",
 )
 
 Command = Callable[[argparse.Namespace], int]
@@ -162,13 +165,17 @@ def _crossing_record(one: CrossingRow) -> dict[str, Any]:
 
 def run_show(arguments: argparse.Namespace) -> int:
     """Print all changes of one event."""
-    with EventQueries(_database(arguments)) as queries:
-        changes = queries.changes(queries.full_id(arguments.event_id))
+    database = _database(arguments)
+    with EventQueries(database) as queries:
+        event_id = queries.full_id(arguments.event_id)
+        changes, films = queries.changes(event_id), queries.films(event_id)
     if arguments.json:
         _print_json([_with_seq(change) for change in changes])
-    else:
-        for change in changes:
-            _print_change(change)
+        return 0
+    for change in changes:
+        _print_change(change)
+    for film in films:
+        _print_film(film, database.parent / FILMS_FOLDER)
     return 0
 
 
@@ -253,6 +260,7 @@ def _write_csv(events: Iterable[EventSummary], out: TextIO) -> None:
             {
                 **plain,
                 "entered_zones": " ".join(event.entered_zones),
+                "films": " ".join(event.films),
                 "crossings": " ".join(
                     f"{c['line']}:{c['direction']}={c['count']}" for c in crossed
                 ),
@@ -262,9 +270,13 @@ def _write_csv(events: Iterable[EventSummary], out: TextIO) -> None:
 
 
 def _plain(event: EventSummary) -> dict[str, Any]:
-    """Return an event as JSON: its newest record without what belongs to one change only."""
-    own = ("type", "reason", "at", "crossing", "loitering")
-    return {key: value for key, value in event.record.items() if key not in own}
+    """Return an event as JSON: its newest record without what belongs to one change only.
+
+    In place of the newest film that was told there are all that are still on the disk.
+    """
+    own = ("type", "reason", "at", "crossing", "loitering", "film")
+    plain = {key: value for key, value in event.record.items() if key not in own}
+    return {**plain, "films": list(event.films)}
 
 
 def _with_seq(change: CommittedChange) -> Mapping[str, Any]:
@@ -279,7 +291,7 @@ def _print_table(events: Iterable[EventSummary]) -> None:
     count = 0
     for event in events:
         if not count:
-            _line("STARTED", "LASTED", "CAMERA", "LABEL", "SCORE", "ZONES", "ID")
+            _line("STARTED", "LASTED", "CAMERA", "LABEL", "SCORE", "ZONES", "FILMS", "ID")
         _line(*_cells(event))
         count += 1
     if not count:
@@ -305,14 +317,26 @@ def _cells(event: EventSummary) -> tuple[str, ...]:
         event.label,
         f"{event.top_score:.2f}",
         ",".join(event.entered_zones) or "-",
+        str(len(event.films) or "-"),
         event.event_id,
     )
 
 
 def _line(*cells: str) -> None:
-    widths = (24, 8, 12, 12, 5, 16, 36)
+    widths = (24, 8, 12, 12, 5, 16, 5, 36)
     row = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
     sys.stdout.write(f"{row.rstrip()}\n")
+
+
+def _print_film(film: StoredFilm, folder: Path) -> None:
+    lasted_s = seconds(film.ended_wall_ns - film.began_wall_ns)
+    notes = [] if film.is_whole else ["cut off"]
+    if film.left_out:
+        notes.append(f"{film.left_out} pictures missing")
+    sys.stdout.write(
+        f"{iso_utc(film.began_wall_ns)}  film     {folder / film.name}  {lasted_s:.1f} s  "
+        f"{film.size_bytes / 1e6:.1f} MB{''.join(f'  {note}' for note in notes)}\n"
+    )
 
 
 def _print_change(change: CommittedChange) -> None:

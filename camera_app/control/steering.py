@@ -18,7 +18,7 @@ from camera_app.control.kept import KeptFile
 from camera_app.control.self_test import Circumstances, self_test, self_test_message
 from camera_app.errors import CommandRefused, DeviceError, StoreError
 from camera_app.health import DeviceFigures
-from camera_app.media import SnapshotKeeper, encode_jpeg, write_still
+from camera_app.media import Recorder, SnapshotKeeper, encode_jpeg, write_still
 from camera_app.pipeline import CameraWorker, Orders
 from camera_app.publish import StateBoard, Topics
 from camera_app.publish.commands import PROFILE, TRY_EDGETPU, Command
@@ -42,6 +42,7 @@ class Steered:
         source: Opens and closes the camera.
         worker: Looks, or does not.
         keeper: Keeps stills, or does not.
+        recorder: Has films made, or not.
         stills: Folder of its stills.
         best_shots: Its pictures at the broker.
         variants: The packs to choose from, its model first; none: there is no choice.
@@ -51,6 +52,7 @@ class Steered:
     source: LiveSource
     worker: CameraWorker
     keeper: SnapshotKeeper
+    recorder: Recorder
     stills: Path
     best_shots: BestShots
     variants: tuple[str, ...] = ()
@@ -270,8 +272,9 @@ class Steering:
             ) from error
 
     def _apply(self, camera: Steered, settings: CameraSettings) -> None:
-        # The keeper first: no still of what came before is written once privacy is wanted.
+        # These first: no picture of what came before is written once privacy is wanted.
         camera.keeper.is_enabled = settings.snapshots.enabled and not settings.privacy
+        camera.recorder.switch(settings.recording.enabled and not settings.privacy)
         if settings.privacy:
             camera.best_shots.withdraw()
         else:

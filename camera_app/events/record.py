@@ -29,7 +29,7 @@ def change_record(change: EventChange) -> Record:
     def wall(moment_ns: int) -> str:
         return iso_utc(change.wall_ns - change.at_ns + moment_ns)
 
-    return {
+    record: Record = {
         "schema": SCHEMA,
         "event_id": event.event_id,
         "type": change.change.value,
@@ -57,6 +57,9 @@ def change_record(change: EventChange) -> Record:
         "loitering": _loitering_record(change, wall),
         "loitered_zones": list(event.loitered_zones),
     }
+    if event.film is not None:
+        record["film"] = event.film
+    return record
 
 
 def box_record(box: Box) -> list[Json]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from camera_app.capture import SourceStats
 from camera_app.clock import seconds
-from camera_app.media import Space
+from camera_app.media import RecordingStats, Space
 from camera_app.pipeline import CameraStats
 from camera_app.publish import (
     CameraStatus,
@@ -23,10 +23,11 @@ from camera_app.threads import Sign
 
 @dataclass(frozen=True, slots=True)
 class CameraFigures:
-    """One camera: how its source does, and what became of its frames."""
+    """One camera: how its source does, what became of its frames, and how its films do."""
 
     source: SourceStats
     watch: CameraStats
+    recording: RecordingStats = field(default_factory=RecordingStats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def _network_device(device: DeviceStats) -> NetworkDevice:
 
 
 def _camera_status(figures: CameraFigures) -> CameraStatus:
-    source, watch = figures.source, figures.watch
+    source, watch, recording = figures.source, figures.watch, figures.recording
     return CameraStatus(
         state=source.state,
         fps=source.fps,
@@ -149,4 +150,8 @@ def _camera_status(figures: CameraFigures) -> CameraStatus:
         latency_p95_ms=watch.latency_p95_ms,
         under_way=watch.counts.under_way,
         blind_s=watch.blind_s,
+        recording=recording.state,
+        films=recording.films,
+        film_bytes=recording.size_bytes,
+        failed_films=recording.failed,
     )

@@ -1,7 +1,10 @@
-"""Pictures that are kept: snapshots, annotated films, and what goes first when space ends."""
+"""Pictures that are kept: snapshots, films of events, and what goes first when space ends."""
 
 from camera_app.media.annotate import FilmWriter, draw
 from camera_app.media.colour import bgr
+from camera_app.media.film_keeper import FilmKeeper
+from camera_app.media.films import FilmFolder
+from camera_app.media.recorder import Recorder, RecordingStats
 from camera_app.media.retention import StoredFile, files_to_delete
 from camera_app.media.snapshots import (
     SnapshotKeeper,
@@ -13,7 +16,11 @@ from camera_app.media.snapshots import (
 from camera_app.media.space import Space, SpaceGuard, SpaceLevel
 
 __all__ = [
+    "FilmFolder",
+    "FilmKeeper",
     "FilmWriter",
+    "Recorder",
+    "RecordingStats",
     "SnapshotKeeper",
     "SnapshotStats",
     "Space",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -82,6 +82,15 @@ def oldest_worth(files: Iterable[StoredFile], needed_bytes: int) -> list[StoredF
     return doomed
 
 
+def _files(folders: Iterable[Path], pattern: str) -> list[StoredFile]:
+    return [
+        StoredFile(path, status.st_mtime, status.st_size)
+        for folder in folders
+        for path in folder.glob(pattern)
+        if (status := path.stat())
+    ]
+
+
 class SpaceGuard:
     """Watches the disk of the data folder; one thread looks, any reads `space`.
 
@@ -89,23 +98,42 @@ class SpaceGuard:
         folder: On the disk to watch.
         reserve_bytes: What the owner wants kept free of pictures.
         stills: Folders whose pictures go, oldest first, to make room for events.
+        films: Folders whose films go before that, oldest first.
+        gone: Is told which films went; on the thread that looks.
 
     Attributes:
         space: As last seen.
-        made_room: Pictures that went to make room for events.
+        made_room: Films and pictures that went to make room for events.
     """
 
-    def __init__(self, folder: Path, reserve_bytes: int, stills: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        reserve_bytes: int,
+        stills: Sequence[Path] = (),
+        films: Sequence[Path] = (),
+        gone: Callable[[Sequence[Path]], None] = lambda _: None,
+    ) -> None:
         self._folder = folder
-        self._reserve_bytes = reserve_bytes  # this and the next are replaced, never changed
+        self._reserve_bytes = reserve_bytes  # this and the next two are replaced, never changed
         self._stills = tuple(stills)
+        self._films = tuple(films)
+        self._gone = gone
         self.space = Space()
         self.made_room = 0
 
-    def change(self, reserve_bytes: int, stills: Sequence[Path]) -> None:
+    def change(
+        self, reserve_bytes: int, stills: Sequence[Path], films: Sequence[Path] = ()
+    ) -> None:
         """Go by another reserve and other folders from the next look on; any thread."""
         self._reserve_bytes = reserve_bytes
         self._stills = tuple(stills)
+        self._films = tuple(films)
+
+    @property
+    def takes_films(self) -> bool:
+        """Whether films may be written."""
+        return self.space.level is SpaceLevel.AMPLE
 
     @property
     def takes_snapshots(self) -> bool:
@@ -124,24 +152,38 @@ class SpaceGuard:
         self.space = Space(level, free_bytes)
         if level is not before:
             self._tell(level, free_bytes)
+        if level is not SpaceLevel.AMPLE:
+            free_bytes += self._make_room(_files(self._films, "*.mp4"), 1.0, free_bytes, self._gone)
         if level in (SpaceLevel.NO_SNAPSHOTS, SpaceLevel.FULL):
-            self._make_room(free_bytes)
+            self._make_room(_files(self._stills, "*.jpg"), STILLS_SHARE, free_bytes)
         return self.space
 
-    def _make_room(self, free_bytes: int) -> None:
-        """Delete the oldest stills until stills may be written again: events are worth more."""
-        wanted = int(self._reserve_bytes * STILLS_SHARE * BETTER_BY) + 1
-        for file in oldest_worth(self._files(), wanted - free_bytes):
-            file.path.unlink(missing_ok=True)
-            self.made_room += 1
+    def _make_room(
+        self,
+        files: Iterable[StoredFile],
+        share: float,
+        free_bytes: int,
+        gone: Callable[[Sequence[Path]], None] = lambda _: None,
+    ) -> int:
+        """Delete the oldest files until such may be written again: events are worth more.
 
-    def _files(self) -> list[StoredFile]:
-        return [
-            StoredFile(path, status.st_mtime, status.st_size)
-            for folder in self._stills
-            for path in folder.glob("*.jpg")
-            if (status := path.stat())
-        ]
+        Args:
+            files: What may go.
+            share: How much of the reserve has to be free then.
+            free_bytes: How much is.
+            gone: Is told what went.
+
+        Returns:
+            How much was gained.
+        """
+        wanted = int(self._reserve_bytes * share * BETTER_BY) + 1
+        doomed = oldest_worth(files, wanted - free_bytes)
+        for file in doomed:
+            file.path.unlink(missing_ok=True)
+        self.made_room += len(doomed)
+        if doomed:
+            gone([file.path for file in doomed])
+        return sum(file.size_bytes for file in doomed)
 
     def _tell(self, level: SpaceLevel, free_bytes: int) -> None:
         free = f"{free_bytes / 1e6:.1f} MB are free"
@@ -149,7 +191,7 @@ class SpaceGuard:
             case SpaceLevel.AMPLE:
                 _log.warning("%s: there is space again, %s: all is kept", self._folder, free)
             case SpaceLevel.NO_MEDIA:
-                _log.warning("%s: %s: films are not kept any more", self._folder, free)
+                _log.warning("%s: %s: no films are made, and the oldest go", self._folder, free)
             case SpaceLevel.NO_SNAPSHOTS:
                 _log.error("%s: %s: snapshots are not kept any more", self._folder, free)
             case SpaceLevel.FULL:

@@ -127,6 +127,8 @@ class EventMessage:
         boot_id: The run of the machine in which it happened: times of one run can be compared.
         monotonic_s: Capture of the frame that brought the change about, in seconds of that run.
         uncertainty_s: How far off the stamps in UTC may be, in seconds; null: nobody knows.
+        film: The newest film on the device that shows it, a path below the folder of the films; not
+            there as long as there is none.
     """
 
     device_id: str
@@ -157,6 +159,7 @@ class EventMessage:
     boot_id: Uuid
     monotonic_s: float
     uncertainty_s: Annotated[float, Field(ge=0)] | None
+    film: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,11 +333,11 @@ _AVAILABILITY = Word(("online", "offline"))
 _EVENT = JsonObject(
     EventMessage,
     EVENT_SCHEMA,
-    # Records of earlier versions are without them.
+    # Records of earlier versions are without them; `film` is there once there is one.
     optional=frozenset(
         {
             *("boot_id", "monotonic_s", "uncertainty_s"),
-            *("crossing", "crossings", "loitering", "loitered_zones"),
+            *("crossing", "crossings", "loitering", "loitered_zones", "film"),
         }
     ),
 )
@@ -350,7 +353,7 @@ _SWITCH = Word(("ON", "OFF"))
 _PRESS = Word(("PRESS",))
 _SHARE = Number(most=1, is_whole=False)
 SELF_TEST_SCHEMA = 1  # `control/self_test.py` makes it, a room above
-SETTINGS = ("detection", "privacy", "snapshots", "threshold", "faces", "variant")
+SETTINGS = ("detection", "privacy", "recording", "snapshots", "threshold", "faces", "variant")
 _PACK = Pattern("[0-9]*[A-Za-z][A-Za-z0-9._-]*", "the name of a model pack, for `variant`")
 _PROFILE = Pattern("[a-z0-9][a-z0-9_-]{0,31}", "the name of a profile, `configured` or `custom`")
 

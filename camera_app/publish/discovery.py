@@ -54,6 +54,7 @@ class AnnouncedCamera:
         tells_motion: It tells whether anything moves.
         lines: Each line that is watched, and which way counts: `in`, `out` or `both`.
         loitering_zones: Zones in which staying too long is told.
+        can_record: Films are possible, switched on or not.
     """
 
     name: str
@@ -65,6 +66,8 @@ class AnnouncedCamera:
     tells_motion: bool = False
     lines: Sequence[tuple[str, str]] = ()
     loitering_zones: Sequence[str] = ()
+
+    can_record: bool = False
 
     @property
     def passages(self) -> list[tuple[str, str]]:
@@ -655,13 +658,12 @@ def _variant(topics: Topics, camera: AnnouncedCamera) -> _Part:
 
 def _settings(topics: Topics, camera: AnnouncedCamera) -> Iterator[_Part]:
     name = title(camera.name)
-    faces = [("faces", "faces")] if camera.finds_faces else []
-    for setting, meaning in (
-        ("detection", "detection"),
-        ("snapshots", "snapshots"),
-        ("privacy", "privacy mode"),
-        *faces,
-    ):
+    switches = {"detection": "detection", "snapshots": "snapshots", "privacy": "privacy mode"}
+    if camera.finds_faces:
+        switches["faces"] = "faces"
+    if camera.can_record:
+        switches["recording"] = "recording"
+    for setting, meaning in switches.items():
         yield _Part(
             (camera.name, setting),
             "switch",

@@ -77,7 +77,7 @@ class FrigateObject:
         position_changes: How often we told that it is not stationary.
         current_zones: Zones that it stands in.
         entered_zones: Zones that it has entered so far.
-        has_clip: Always false here.
+        has_clip: There is a film, on the device.
         has_snapshot: A still is kept on the device.
         attributes: Always empty here.
         current_attributes: Always empty here.
@@ -209,6 +209,7 @@ class FrigateMirror:
             position_changes=(before.position_changes if before else 0) + (not is_stationary),
             current_zones=tuple(record["zones"]),
             entered_zones=tuple(record["entered_zones"]),
+            has_clip=record.get("film") is not None,
             has_snapshot=self._has_snapshots.get(record["camera"], False),
             max_severity="alert" if record["label"] in ALERT_LABELS else "detection",
             attributes={},

@@ -65,6 +65,11 @@ class CameraStatus:
         under_way: Frames that are being looked at just now: captured = looked_at + all of shed +
             under_way.
         blind_s: Seconds since the start in which frames came and nothing looked.
+        recording: Of films: `off`, `ready`, `filming`, `no_space`, or `impossible`: what the camera
+            sends can neither be copied nor may be encoded.
+        films: How many are kept.
+        film_bytes: What they take.
+        failed_films: How many the disk did not take, since the start.
     """
 
     state: str
@@ -77,6 +82,10 @@ class CameraStatus:
     latency_p95_ms: float | None = None
     under_way: int = 0
     blind_s: float = 0.0
+    recording: str = "off"
+    films: int = 0
+    film_bytes: int = 0
+    failed_films: int = 0
 
 
 @dataclass(frozen=True, slots=True)

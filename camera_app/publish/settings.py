@@ -40,6 +40,7 @@ class Setting:
 SETTINGS: Mapping[str, Setting] = {
     "detection": Setting(("detection",), "switch"),
     "privacy": Setting(("privacy",), "switch"),
+    "recording": Setting(("recording", "enabled"), "switch"),
     "snapshots": Setting(("snapshots", "enabled"), "switch"),
     "threshold": Setting(("events", "min_score"), "number"),
     "faces": Setting(("faces",), "switch"),

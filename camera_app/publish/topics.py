@@ -15,6 +15,7 @@ CAMERA_LEVELS = (
     "set",
     "detection",
     "privacy",
+    "recording",
     "snapshots",
     "threshold",
     "faces",

@@ -2,6 +2,7 @@
 
 from camera_app.store.commit import Commit, CommittedChange
 from camera_app.store.event_store import DATABASE_NAME, EventStore
+from camera_app.store.films import FILMS_FOLDER, FilmNote, GoneFilm, StoredFilm, known_films
 from camera_app.store.gaps import GAP_TYPE, refused_gap
 from camera_app.store.handover import StoreStats
 from camera_app.store.interrupted import interrupted_changes
@@ -12,6 +13,7 @@ from camera_app.store.writer import CommitListener
 
 __all__ = [
     "DATABASE_NAME",
+    "FILMS_FOLDER",
     "GAP_TYPE",
     "Commit",
     "CommitListener",
@@ -21,10 +23,14 @@ __all__ = [
     "EventQueries",
     "EventStore",
     "EventSummary",
+    "FilmNote",
+    "GoneFilm",
     "LedgerPage",
     "LedgerReader",
     "Outbox",
     "StoreStats",
+    "StoredFilm",
     "interrupted_changes",
+    "known_films",
     "refused_gap",
 ]

@@ -19,6 +19,7 @@ from camera_app.errors import StoreError
 from camera_app.events import canonical_json, change_record
 from camera_app.store.commit import Commit
 from camera_app.store.database import open_database, store_error, unusable_folder
+from camera_app.store.films import FilmNote
 from camera_app.store.handover import HandOver, StoreStats
 from camera_app.store.ledger import Ledger
 from camera_app.store.timekeeping import KernelTime, Stamper, Timekeeping
@@ -173,6 +174,10 @@ class EventStore:
         The row stays in the outbox until what is told in its place is settled.
         """
         self._handover.refuse(row, code)
+
+    def note_films(self, notes: Iterable[FilmNote]) -> None:
+        """Write down soon which films there are and which are gone; does not wait for the disk."""
+        self._handover.note_films(notes)
 
     def settling(self) -> int:
         """Return how many acknowledged rows were not yet taken out of the outbox."""

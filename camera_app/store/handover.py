@@ -10,6 +10,7 @@ from typing import Literal
 
 from camera_app.errors import StoreError
 from camera_app.store.commit import Commit, CommittedChange
+from camera_app.store.films import FilmNote
 from camera_app.store.ledger import Removed
 from camera_app.store.waiting import WaitingChange, WaitingChanges
 from camera_app.values import ChangeType
@@ -89,16 +90,18 @@ class Batch:
         settled: Rows to take out of the outbox.
         refused: Rows that the broker never takes, each with its code.
         shed: Changes given up in memory that no gap stands for yet, by camera.
+        films: What became of films.
     """
 
     changes: Sequence[WaitingChange]
     settled: frozenset[int] = frozenset()
     refused: Mapping[int, int] = field(default_factory=dict)
     shed: Mapping[str, int] = field(default_factory=dict)
+    films: Sequence[FilmNote] = ()
 
     @property
     def is_empty(self) -> bool:
-        return not (self.changes or self.settled or self.refused or self.shed)
+        return not (self.changes or self.settled or self.refused or self.shed or self.films)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,8 @@ class HandOver:
         self._in_hand: Sequence[WaitingChange] = ()  # what the writer is writing
         self._settled: set[int] = set()  # acknowledged, still in the outbox
         self._refused: dict[int, int] = {}  # given up, not written down yet; row -> code
+        # Not written down yet. Bounded by the films that there are: each comes and goes once.
+        self._films: list[FilmNote] = []
         self._untold_shed: Counter[str] = Counter()  # shed, no gap is written yet; by camera
         self._failure: StoreError | None = None  # the newest attempt's; None: it went through
         self._state: State = "closed"
@@ -191,6 +196,11 @@ class HandOver:
         """Note that the broker never takes a row; it leaves the outbox by `settle`."""
         with self._work:
             self._refused[row] = code
+
+    def note_films(self, notes: Iterable[FilmNote]) -> None:
+        """Have written down what became of films; no hurry, the files can be found again."""
+        with self._work:
+            self._films += notes
 
     def settling(self) -> int:
         """Return how many acknowledged rows were not yet taken out of the outbox."""
@@ -253,7 +263,8 @@ class HandOver:
             settled, self._settled = self._settled, set()
             refused, self._refused = self._refused, {}
             shed, self._untold_shed = self._untold_shed, Counter()
-            return Batch(self._in_hand, frozenset(settled), refused, shed)
+            films, self._films = self._films, []
+            return Batch(self._in_hand, frozenset(settled), refused, shed, films)
 
     def _is_urgent(self) -> bool:
         return (
@@ -303,6 +314,7 @@ class HandOver:
             self._settled |= batch.settled
             self._refused |= batch.refused
             self._untold_shed.update(batch.shed)
+            self._films = [*batch.films, *self._films]
             for waiting in self._waiting:
                 waiting.commit.delay(failure)
             if self._state == "open":

@@ -76,6 +76,7 @@ def _ended(row: dict[str, Any], now_ns: int, wall_ns: int) -> EventChange:
         # Absent from records of versions before lines.
         crossings=tuple(map(_crossing_count, record.get("crossings", ()))),
         loitered_zones=tuple(record.get("loitered_zones", ())),
+        film=record.get("film"),
     )
     return EventChange(ChangeType.ENDED, now_ns, wall_ns, event, REASON)
 

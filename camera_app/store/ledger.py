@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from camera_app.store.commit import CommittedChange
+from camera_app.store.films import FilmNote, enter_films
 from camera_app.store.gaps import DISK_FULL, Gap, gap_of, gap_row, joined
 from camera_app.store.redating import UNDATED, redated
 from camera_app.store.retention import Doomed, LedgerRow, OldestRows
@@ -117,12 +118,14 @@ class Entries:
         shed: Changes that were given up before they were written, by camera; they go before.
         settled: Spans of rows that leave the outbox.
         refused: Rows that the broker never takes, each with its code.
+        films: What became of films; after the changes of the events that they show.
     """
 
     changes: Sequence[WaitingChange] = ()
     shed: Mapping[str, int] = field(default_factory=dict)
     settled: Iterable[Run] = ()
     refused: Mapping[int, int] = field(default_factory=dict)
+    films: Sequence[FilmNote] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,7 @@ class Ledger:
             if entries.refused:
                 put = self._connection.executemany
                 put(PUT_REFUSED, [(*one, now_wall_ns) for one in entries.refused.items()])
+            enter_films(self._connection, entries.films)
             gone = self._settle(entries.settled)
             # Read before the commit: what fails after it would be written a second time.
             is_unchanged = not gone and self.oldest_unsettled_wall_ns is not None

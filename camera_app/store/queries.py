@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, Self
 from camera_app.errors import StoreError
 from camera_app.store.commit import CommittedChange
 from camera_app.store.database import open_for_reading, translated
+from camera_app.store.films import StoredFilm
 
 if TYPE_CHECKING:
     import sqlite_utils
 
 _EVENTS = """
-SELECT event.*, change.record AS record FROM event
+SELECT event.*, change.record AS record, (
+    SELECT json_group_array(film) FROM film_event WHERE film_event.event_id = event.event_id
+) AS films FROM event
 JOIN event_change AS change ON change.row = event.last_row
 WHERE (:camera IS NULL OR event.camera = :camera)
   AND (:label IS NULL OR event.label = :label)
@@ -41,6 +44,10 @@ SELECT * FROM (
 WHERE (:camera IS NULL OR camera = :camera) AND (:label IS NULL OR label = :label)
   AND (:line IS NULL OR line = :line)
 ORDER BY row DESC LIMIT :limit
+"""
+_FILMS = """
+SELECT film.* FROM film JOIN film_event ON film_event.film = film.name
+WHERE film_event.event_id = :event_id ORDER BY began_wall_ns
 """
 _NEVER_WALL_NS = 2**63 - 1
 
@@ -106,6 +113,7 @@ class EventSummary:
         top_score: Highest such median.
         entered_zones: Zones it has entered, in order.
         is_stationary: It has not moved for the configured time.
+        films: Names of the films that show it.
         record: Its newest change as on the `event` topic, without `seq`.
     """
 
@@ -119,6 +127,7 @@ class EventSummary:
     top_score: float
     entered_zones: tuple[str, ...]
     is_stationary: bool
+    films: tuple[str, ...]
     record: dict[str, Any]  # JSON, as it was written
 
 
@@ -161,6 +170,14 @@ class EventQueries:
     def changes(self, event_id: str) -> list[CommittedChange]:
         """Return every change of an event that is still kept, in order."""
         return [CommittedChange(**row) for row in self._query(_CHANGES, {"event_id": event_id})]
+
+    def films(self, event_id: str) -> list[StoredFilm]:
+        """Return the films that show an event, the oldest first."""
+        rows = self._query(_FILMS, {"event_id": event_id})
+        return [
+            StoredFilm(**{**row, "is_whole": bool(row["is_whole"]), "event_ids": (event_id,)})
+            for row in rows
+        ]
 
     def full_id(self, start: str) -> str:
         """Return the one event id that begins so.
@@ -210,5 +227,6 @@ def _summary(row: dict[str, Any]) -> EventSummary:
         top_score=row["top_score"],
         entered_zones=tuple(json.loads(row["entered_zones"])),
         is_stationary=bool(row["is_stationary"]),
+        films=tuple(sorted(json.loads(row["films"]))),
         record=json.loads(row["record"]),
     )

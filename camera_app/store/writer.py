@@ -123,7 +123,9 @@ class Writer(Worker):
 
     def _transact(self, batch: Batch) -> Written:
         began_ns = self._clock.monotonic_ns()
-        entries = Entries(batch.changes, batch.shed, runs(batch.settled), batch.refused)
+        entries = Entries(
+            batch.changes, batch.shed, runs(batch.settled), batch.refused, batch.films
+        )
         entered = self._ledger.write(entries, self._clock.wall_ns(), self._handover.tell_of_room)
         took_ms = seconds(self._clock.monotonic_ns() - began_ns) * 1e3
         self._unmeasured += len(entered.rows)
