@@ -417,6 +417,8 @@ class ProfileSettings(Section):
     """As in `[camera.…]`, like all below."""
     privacy: bool | None = None
     """Whether the cameras are closed."""
+    recording: bool | None = None
+    """Whether films are made: `recording.enabled` of the cameras."""
     snapshots: bool | None = None
     """Whether stills are kept: `snapshots.enabled` of the cameras."""
     faces: bool | None = None

@@ -26,6 +26,7 @@ _EXAMPLES: Mapping[str, object] = {
     "mqtt.client_key_file": "/etc/camera-app/client-key.pem",
     "profile.detection": False,
     "profile.privacy": True,
+    "profile.recording": True,
     "profile.snapshots": False,
     "profile.faces": False,
     "profile.threshold": 0.6,

@@ -63,7 +63,16 @@ def test_list_prints_events_the_newest_first(run: Run, capsys: pytest.CaptureFix
     assert run("list") == 0
 
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["STARTED", "LASTED", "CAMERA", "LABEL", "SCORE", "ZONES", "ID"]
+    assert lines[0].split() == [
+        "STARTED",
+        "LASTED",
+        "CAMERA",
+        "LABEL",
+        "SCORE",
+        "ZONES",
+        "FILMS",
+        "ID",
+    ]
     assert lines[1].split()[:6] == [
         "2026-01-01T00:00:04.000Z",
         "lasts",

@@ -6,15 +6,15 @@ CREATE TABLE film (
     camera        TEXT NOT NULL,             -- which camera made it
     began_wall_ns INTEGER NOT NULL,          -- its first picture
     ended_wall_ns INTEGER NOT NULL,          -- its last picture
-    size_bytes    INTEGER NOT NULL,
+    size_bytes    INTEGER NOT NULL,          -- what the file takes
     left_out      INTEGER NOT NULL,          -- pictures that the disk was too slow for
     is_whole      INTEGER NOT NULL           -- 0: it was cut off, and can be played up to there
 ) STRICT, WITHOUT ROWID;
 
 -- An event may have several films, and a film several events.
 CREATE TABLE film_event (
-    event_id TEXT NOT NULL,
-    film     TEXT NOT NULL REFERENCES film (name) ON DELETE CASCADE,
+    event_id TEXT NOT NULL,                                          -- the event; may be gone
+    film     TEXT NOT NULL REFERENCES film (name) ON DELETE CASCADE, -- a film that shows it
     PRIMARY KEY (event_id, film)
 ) STRICT, WITHOUT ROWID;
 
