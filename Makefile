@@ -61,6 +61,7 @@ docs: ## write the generated reference pages
 	@tools/setup.sh run
 	@$(BIN)/python -m tools.docs.configuration
 	@$(BIN)/python -m tools.docs.wire
+	@$(BIN)/python -m tools.docs.doctor
 
 bench: ## measure the speed of the whole replay against its ceiling
 	@tools/setup.sh run

@@ -26,6 +26,7 @@ COMMANDS = (
     "config",
     "models",
     "devices",
+    "doctor",
     "health",
     "subscribe",
     "bench",

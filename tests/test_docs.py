@@ -7,7 +7,7 @@ from pathlib import Path
 
 from camera_app.cli import COMMANDS
 from camera_app.config_reference import markdown
-from tools.docs import asyncapi, wire
+from tools.docs import asyncapi, doctor, wire
 from tools.docs.configuration import PAGE
 
 REPOSITORY = PAGE.parent.parent
@@ -22,6 +22,11 @@ def test_the_reference_of_the_wire_is_current() -> None:
     assert is_current, "run `make docs` and commit docs/asyncapi.json"
     is_current = wire.PAGE.read_text(encoding="utf-8") == wire.markdown()
     assert is_current, "run `make docs` and commit docs/mqtt.md"
+
+
+def test_the_page_of_the_doctor_is_current() -> None:
+    is_current = doctor.PAGE.read_text(encoding="utf-8") == doctor.markdown()
+    assert is_current, "run `make docs` and commit docs/guide/doctor.md"
 
 
 def test_the_readme_names_every_command() -> None:

@@ -83,6 +83,12 @@ class BufferedSocket:
         ahead = len(self._unread) - self._position
         return ahead + behind or int(self._is_broken)
 
+    @property
+    def certificate_ends_s(self) -> float | None:
+        """When the other side's certificate is over, seconds since 1970; None: it showed none."""
+        told = self._opened.getpeercert() if isinstance(self._opened, ssl.SSLSocket) else None
+        return float(ssl.cert_time_to_seconds(str(told["notAfter"]))) if told else None
+
     def fileno(self) -> int:
         return self._opened.fileno()
 

@@ -234,6 +234,11 @@ class Link:
         return None if self._greeting is None else self._greeting.maximum_packet_bytes
 
     @property
+    def certificate_ends_s(self) -> float | None:
+        """When the broker's certificate is over, seconds since 1970; None: it showed none."""
+        return None if self._opened is None else self._opened.certificate_ends_s
+
+    @property
     def end(self) -> PublishError | None:
         """Why the connection is over; None: it is not."""
         if self._end is None and self._client.socket() is None:

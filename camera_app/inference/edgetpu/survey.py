@@ -105,7 +105,11 @@ def library_version(limit_s: float = LIBRARY_LIMIT_S) -> str:
 
 
 def try_out(
-    place: Place, packs: Sequence[ModelPack], performance: Performance | None = None
+    place: Place,
+    packs: Sequence[ModelPack],
+    performance: Performance | None = None,
+    *,
+    open_limit_s: float = OPEN_LIMIT_S,
 ) -> Trial:
     """Open a stick, have its packs answer, measure, and close it.
 
@@ -114,7 +118,7 @@ def try_out(
     stick = Stick(place.name, packs, performance)
     began_s = time.monotonic()
     try:
-        stick.open(OPEN_LIMIT_S)
+        stick.open(open_limit_s)
         open_s = time.monotonic() - began_s
         invoke_ms = {name: _median_ms(stick, name) for name in stick.stats.packs}
         return Trial(open_s, invoke_ms, tuple(stick.stats.refused.values()))

@@ -1,0 +1,147 @@
+"""The configuration: whether it is accepted, whether it runs, and what is allowed but unwise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from camera_app.capture.address import PASSWORD_PLACE, parse_address
+from camera_app.config import Config
+from camera_app.doctor.findings import Finding
+from camera_app.doctor.subject import Check, Examined, Kinds, Subject
+from camera_app.errors import ConfigError, SourceError
+
+_kinds = Kinds("configuration")
+WRONG = _kinds.error(
+    "wrong",
+    "the configuration is refused; the text names the place and the line",
+    "Correct it there",
+    "camera-app config check <config>",
+)
+ABSENT = _kinds.note(
+    "absent",
+    "no configuration was given, none is in its usual place, and none runs: cameras, broker and "
+    "limits cannot be examined",
+    "Name it, or write one",
+    "camera-app config example > camera.toml && camera-app doctor --config camera.toml",
+)
+PASSWORD_IN_SOURCE = _kinds.warning(
+    "password_in_source",
+    "a camera's password stands in the configuration, where whoever reads that reads it",
+    "Write the password into a file of its own, mode 0600, and name it: password_file; in the "
+    "source write {password} in its place",
+    "${EDITOR:-nano} <config>",
+)
+PASSWORD_UNUSED = _kinds.error(
+    "password_unused",
+    "a camera's source has a place for a password without a file for it, or a file without a place",
+    "Give both: password_file, and {password} in the source",
+    "${EDITOR:-nano} <config>",
+)
+SAME_SOURCE = _kinds.warning(
+    "same_source",
+    "two cameras read one source: twice the work for one picture, and a local camera serves one",
+    "Make one camera of them, with the zones of both",
+    "${EDITOR:-nano} <config>",
+)
+LEFTOVER = _kinds.note(
+    "leftover",
+    "pictures are kept of a camera that the configuration does not name: it was renamed or removed",
+    "Delete them if they are not wanted any more",
+    "rm -r <folder>",
+)
+CHANGED = _kinds.note(
+    "changed_since_start",
+    "the file was changed after the service had started; it may run with what stood there before",
+    "Have it read again",
+    "camera-app config check <config> && sudo systemctl restart camera-app",
+)
+
+
+def examine(subject: Subject) -> Examined:
+    """Judge the configuration."""
+    path = str(subject.config_path or "")
+    if subject.config_error is not None:
+        return Examined((path,), tuple(judge_wrong(subject.config_error, path)))
+    if subject.config is None:
+        return Examined(findings=(ABSENT.found("no configuration was found"),))
+    count = len(subject.config.camera)
+    facts = (path, f"{count} {'camera' if count == 1 else 'cameras'}")
+    findings = (
+        *judge(subject.config, path),
+        *_leftovers(subject.config),
+        *_changed(subject),
+    )
+    return Examined(facts, findings)
+
+
+def judge_wrong(error: ConfigError, path: str) -> Iterator[Finding]:
+    """Tell every problem of a file that is refused."""
+    for problem in error.problems:
+        yield WRONG.found(str(problem), where=path, config=path)
+
+
+def judge(config: Config, path: str) -> Iterator[Finding]:
+    """Say what is accepted and yet not as it should be."""
+    for name, camera in config.camera.items():
+        where = f"camera.{name}"
+        has_place, has_file = PASSWORD_PLACE in camera.source, camera.password_file is not None
+        if has_place != has_file:
+            lacking = "password_file" if has_place else f"{PASSWORD_PLACE} in source"
+            yield PASSWORD_UNUSED.found(f"{lacking} is missing", where=where, config=path)
+        if not has_place and _has_password(camera.source):
+            yield PASSWORD_IN_SOURCE.found("the password is in source", where=where, config=path)
+    sources = Counter(camera.source for camera in config.camera.values() if camera.enabled)
+    for source, count in sources.items():
+        if count > 1 and not source.startswith("synthetic:"):
+            names = [name for name, camera in config.camera.items() if camera.source == source]
+            what = f"{' and '.join(names)} read the same source, {_label(source)}"
+            yield SAME_SOURCE.found(what, where=f"camera.{names[0]}", config=path)
+
+
+def _has_password(source: str) -> bool:
+    try:
+        return bool(urlsplit(source).password)
+    except ValueError:
+        return False
+
+
+def _label(source: str) -> str:
+    try:
+        return parse_address(source).label
+    except SourceError:
+        return "which is none"
+
+
+def _leftovers(config: Config) -> Iterator[Finding]:
+    stills = config.data.folder / "snapshots"
+    try:
+        folders = sorted(path for path in stills.iterdir() if path.is_dir())
+    except OSError:  # there are none, or they are not ours to see
+        return
+    for folder in folders:
+        if folder.name not in config.camera:
+            what = f"pictures of a camera {folder.name!r} are kept, and there is none"
+            yield LEFTOVER.found(what, where=str(folder), folder=folder)
+
+
+def _changed(subject: Subject) -> Iterator[Finding]:
+    path, pid = subject.config_path, subject.service.pid
+    if path is None or pid is None:
+        return
+    try:
+        began_s = subject.machine.place(f"proc/{pid}").stat().st_mtime
+        written_s = Path(path).stat().st_mtime
+    except OSError:  # it has ended meanwhile
+        return
+    if written_s > began_s:
+        yield CHANGED.found(
+            "was changed after the service had started", where=str(path), config=path
+        )
+
+
+CHECK = Check(
+    "configuration", "whether it is accepted, and what in it is unwise", examine, _kinds.made
+)

@@ -1,0 +1,158 @@
+"""The whole examination: finds out what is to be examined, and has all checks done at once."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from camera_app.config import Config, load_config
+from camera_app.doctor.catalogue import CRASHED, HUNG
+from camera_app.doctor.checks.permissions import secret_files
+from camera_app.doctor.findings import Finding, Severity, worst
+from camera_app.doctor.machine import Machine
+from camera_app.doctor.service import find_service, running_config
+from camera_app.doctor.subject import Check, Examined, Subject
+from camera_app.doctor.together import Undone, done_together
+from camera_app.errors import ConfigError
+
+DEFAULT_CONFIG = Path("/etc/camera-app/camera.toml")
+LIMIT_S = 12.0
+GRACE_S = 1.5  # for a check to notice by itself that its time is over
+SHORTEST_SECRET = 3  # shorter ones would take letters out of everything
+HIDDEN = "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one check brought.
+
+    Attributes:
+        check: Its name.
+        examined: What it saw and found.
+        took_s: How long it took; None: it was not done in time.
+    """
+
+    check: str
+    examined: Examined
+    took_s: float | None
+
+    @property
+    def severity(self) -> Severity | None:
+        """The worst of its findings; None: there is none."""
+        return worst({finding.severity for finding in self.examined.findings})
+
+
+def subject_of(
+    config_path: Path | None, machine: Machine | None = None, limit_s: float = LIMIT_S
+) -> Subject:
+    """Find out what is to be examined.
+
+    Args:
+        config_path: What the owner named; None: that of the service that runs, or in its usual
+            place, or none.
+        machine: Where facts come from; None: this one.
+        limit_s: How long a check may take.
+    """
+    machine = machine or Machine()
+    path = config_path or running_config(machine) or _usual(machine)
+    if path is None:
+        return Subject(machine, find_service(machine, None, None), limit_s=limit_s)
+    config, error = _loaded(path)
+    folder = config.data.folder if config is not None else None
+    service = find_service(machine, folder, path)
+    return Subject(machine, service, path, config, error, limit_s)
+
+
+def _usual(machine: Machine) -> Path | None:
+    path = machine.place(DEFAULT_CONFIG)
+    return path if os.path.exists(path) else None  # noqa: PTH110  it says no where it may not look
+
+
+def _loaded(path: Path) -> tuple[Config | None, ConfigError | None]:
+    try:
+        return load_config(path), None
+    except ConfigError as error:
+        return None, error
+
+
+def examined(subject: Subject, checks: Sequence[Check]) -> list[Report]:
+    """Do checks, all at once, each within its time; what fails or hangs is a finding."""
+    tasks = {check.name: partial(_done, check, subject) for check in checks}
+    outcomes = done_together(tasks, subject.limit_s + GRACE_S)
+    secrets = secrets_of(subject.config)
+    return [_discreet(_report(check, outcomes[check.name], subject), secrets) for check in checks]
+
+
+def _done(check: Check, subject: Subject) -> Report:
+    began_s = time.monotonic()
+    found = check.examine(subject)
+    return Report(check.name, found, time.monotonic() - began_s)
+
+
+def _report(check: Check, outcome: Report | Undone, subject: Subject) -> Report:
+    if isinstance(outcome, Report):
+        return outcome
+    kind = CRASHED if outcome.error else HUNG
+    what = f"the check {check.name} {outcome}"
+    finding = kind.found(what, where=check.name, check=check.name, config=subject.config_argument)
+    return Report(check.name, Examined(findings=(finding,)), None)
+
+
+# --- secrets -------------------------------------------------------------------------------------
+
+
+def secrets_of(config: Config | None) -> tuple[str, ...]:
+    """Return every password of a configuration, in each form in which it might be told."""
+    if config is None:
+        return ()
+    plain = [*_in_files(secret_files(config)), *_in_sources(config)]
+    forms = {form for secret in plain for form in (secret, quote(secret, safe=""))}
+    long_first = sorted(forms, key=lambda form: (-len(form), form))
+    return tuple(form for form in long_first if len(form) >= SHORTEST_SECRET)
+
+
+def _in_files(paths: Iterable[Path]) -> Iterable[str]:
+    for path in paths:
+        try:
+            yield path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):  # told by the check of the permissions
+            continue
+
+
+def _in_sources(config: Config) -> Iterable[str]:
+    for camera in config.camera.values():
+        try:
+            yield urlsplit(camera.source).password or ""
+        except ValueError:
+            continue
+
+
+def _discreet(report: Report, secrets: Sequence[str]) -> Report:
+    """Take every secret out of what is told: the last net below those that keep them out."""
+    if not secrets:
+        return report
+    found = report.examined
+    facts = tuple(_without(fact, secrets) for fact in found.facts)
+    findings = tuple(_finding_without(finding, secrets) for finding in found.findings)
+    return replace(report, examined=replace(found, facts=facts, findings=findings))
+
+
+def _finding_without(finding: Finding, secrets: Sequence[str]) -> Finding:
+    return replace(
+        finding,
+        where=_without(finding.where, secrets),
+        what=_without(finding.what, secrets),
+        remedy=_without(finding.remedy, secrets),
+        line=_without(finding.line, secrets),
+    )
+
+
+def _without(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+    return text
