@@ -76,10 +76,6 @@ def kernel_clock_status() -> int | None:
     return None if state < 0 else int(asked.status)
 
 
-def _environment() -> dict[str, str]:
-    return dict(os.environ)
-
-
 @dataclass(frozen=True, slots=True)
 class Machine:
     """Where facts come from.
@@ -90,7 +86,6 @@ class Machine:
         kernel_clock: Returns what the kernel says of its clock.
         wall_s: Returns wall time, seconds since 1970.
         python: The interpreter, as a line to type names it.
-        environment: Of this process.
     """
 
     root: Path = field(default_factory=system_root)
@@ -98,7 +93,6 @@ class Machine:
     kernel_clock: Callable[[], int | None] = kernel_clock_status
     wall_s: Callable[[], float] = time.time
     python: str = sys.executable
-    environment: dict[str, str] = field(default_factory=_environment, repr=False)
 
     def place(self, path: str | Path) -> Path:
         """Return where a path of the machine is."""

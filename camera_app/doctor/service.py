@@ -7,6 +7,7 @@ says of itself stands in its readiness file.
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,14 @@ def find_service(machine: Machine, data_folder: Path | None, config_path: Path |
     if pid is None:
         return Service()
     return Service(pid, who_runs(machine, pid), _config_of(machine, pid), _readiness(machine, pid))
+
+
+def user_name(uid: int) -> str:
+    """Return the name of a user, or its number where it has none, as within a container."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def ourselves() -> Who:

@@ -9,7 +9,7 @@ from pathlib import Path
 from camera_app.config import Config
 from camera_app.doctor.findings import Finding, Kind, Severity
 from camera_app.doctor.machine import Machine
-from camera_app.doctor.service import Service
+from camera_app.doctor.service import Service, ourselves, user_name
 from camera_app.errors import ConfigError
 
 
@@ -32,6 +32,11 @@ class Subject:
     config: Config | None = None
     config_error: ConfigError | None = None
     limit_s: float = 12.0
+
+    @property
+    def user(self) -> str:
+        """As whom the service runs; as long as it does not, who asks."""
+        return user_name((self.service.who or ourselves()).uid)
 
     @property
     def config_argument(self) -> str:

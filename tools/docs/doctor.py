@@ -43,16 +43,16 @@ fails is itself a finding, and the others are told all the same.
 ## What it does, and does not
 
 - **It disturbs no service that runs.** A camera at the ribbon or a V4L2 device that the service
-  has is  not opened: what the service says of it is told instead. No Edge TPU is opened while the
-  service runs,  nor one that another program has. At the broker it logs in with the same user
-  under a client id of its  own, and writes one word to `…/events/doctor/set`, on which nobody
+  has is not opened: what the service says of it is told instead. No Edge TPU is opened while the
+  service runs, nor one that another program has. At the broker it logs in with the same user
+  under a client id of its own, and writes one word to `…/events/doctor/set`, on which nobody
   acts.
 - **It really tries.** A camera is opened in a process of its own until pictures come; networks
-  are run  and asked for their known answers; the broker is asked whether it lets us write and
+  are run and asked for their known answers; the broker is asked whether it lets us write and
   hear.
 - **It tells no secret.** Passwords stay in their files; what would still show one is blanked.
 - **It tries as whoever asks.** What the service's own user may do is judged by owner, group and
-  mode of  files and devices. `sudo -u camera-app camera-app doctor` tries as that user.
+  mode of files and devices. `sudo -u camera-app camera-app doctor` tries as that user.
 
 ## Exit codes and JSON
 

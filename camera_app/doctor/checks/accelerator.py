@@ -290,7 +290,7 @@ def use_of(machine: Machine, stick: Surveyed, *, service_runs: bool) -> Use:
 def told(finding: StickFinding, place: Place, subject: Subject) -> Finding:
     """Return what the house of the sticks found, as a finding of ours."""
     kind = _BY_KIND.get(finding.kind, FAILED)
-    user = subject.machine.environment.get("USER", "camera-app")
+    user = subject.user
     device = place.device_file
     where = finding.where or place.name
     return kind.found(finding.what, where=where, remedy=finding.remedy, user=user, device=device)

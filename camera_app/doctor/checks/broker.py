@@ -24,7 +24,7 @@ from camera_app.publish.waker import Waker
 from camera_app.threads import Deadline
 
 PUMP_S = 0.2
-HEAR_LIMIT_S = 3.0  # for our own word to come back, once the broker has it
+HEAR_LIMIT_S = 2.0  # for our own word to come back, once the broker has it
 SOON_S = 21 * 86_400.0
 
 # OpenSSL's numbers for why a certificate is not trusted, from openssl/x509_vfy.h.
@@ -100,7 +100,7 @@ WRONG_PASSWORD = _kinds.error(
     "wrong_password",
     "the broker does not accept user name or password",
     "Write the right ones: username in [mqtt], and the password into its file",
-    "sudo install -m 0600 /dev/stdin <file>",
+    "sudo install -m 0600 -o <owner> /dev/stdin <file>",
 )
 NOT_ALLOWED = _kinds.error(
     "not_allowed",
@@ -196,7 +196,8 @@ def examine(subject: Subject) -> Examined:
     told = [where]
     if facts.error is None:
         told.append(f"MQTT {facts.version}{', TLS' if config.mqtt.uses_tls else ''}")
-    findings = judge(facts, config, subject.machine.wall_s(), subject.config_argument)
+    telling = Telling.of(config, subject)
+    findings = judge(facts, telling, subject.machine.wall_s())
     return Examined(tuple(told), tuple(findings))
 
 
@@ -231,10 +232,12 @@ def _attempt(config: Config, choice: ProtocolChoice, deadline: Deadline) -> Brok
         return _rights(link, facts, config, topics, token, deadline)
     except PublishError as error:
         cause = error.__cause__
+        # What speaks no TLS hangs up at its first word.
+        has_hung_up = config.mqtt.uses_tls and isinstance(cause, ConnectionResetError)
         return BrokerFacts(
             error=error,
             was_opened=link.was_opened,
-            is_tls_trouble=isinstance(cause, ssl.SSLError),
+            is_tls_trouble=has_hung_up or isinstance(cause, ssl.SSLError),
             tls_code=getattr(cause, "verify_code", 0),
             version=choice.version,
         )
@@ -303,10 +306,46 @@ def _answer_to(message_id: int, answers: list[Answer]) -> Answer | None:
 # --- judging -------------------------------------------------------------------------------------
 
 
-def judge(facts: BrokerFacts, config: Config, now_s: float, path: str) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What may stand in a line about a broker.
+
+    Attributes:
+        mqtt: Its section.
+        path: The configuration.
+        topic: Below which all of ours is.
+        owner: As whom the service runs.
+    """
+
+    mqtt: MqttSettings
+    path: str
+    topic: str
+    owner: str
+
+    @classmethod
+    def of(cls, config: Config, subject: Subject) -> Telling:
+        topic = Topics(config.mqtt.base_topic, config.device_id).root
+        return cls(config.mqtt, subject.config_argument, topic, subject.user)
+
+    def found(self, kind: Kind, what: str, **more: str) -> Finding:
+        mqtt = self.mqtt
+        address = f"{mqtt.host}:{mqtt.port}"
+        facts = {
+            "address": address,
+            "host": mqtt.host,
+            "port": str(mqtt.port),
+            "user": mqtt.username or "anonymous",
+            "file": str(mqtt.password_file or "/etc/camera-app/mqtt-password"),
+            "topic": self.topic,
+            "owner": self.owner,
+            "config": self.path,
+        }
+        return kind.found(what, where=more.get("file", address), **{**facts, **more})
+
+
+def judge(facts: BrokerFacts, told: Telling, now_s: float) -> Iterator[Finding]:
     """Say what is wrong with the way to the broker."""
-    mqtt = config.mqtt
-    told = _Telling(mqtt, path, f"{mqtt.base_topic}/{config.device_id}")
+    mqtt = told.mqtt
     warning = unencrypted_password_warning(mqtt)
     if warning:
         yield told.found(OPEN_PASSWORD, warning)
@@ -324,7 +363,7 @@ def judge(facts: BrokerFacts, config: Config, now_s: float, path: str) -> Iterat
         yield told.found(EXPIRES_SOON, f"its certificate is over in {days:.0f} days")
 
 
-def _judge_rights(facts: BrokerFacts, told: _Telling) -> Iterator[Finding]:
+def _judge_rights(facts: BrokerFacts, told: Telling) -> Iterator[Finding]:
     if facts.write_code is None:
         yield told.found(SILENT, "it does not acknowledge what is said to it")
     elif not is_success(facts.write_code):
@@ -338,35 +377,6 @@ def _judge_rights(facts: BrokerFacts, told: _Telling) -> Iterator[Finding]:
         # even say that a message was thrown away.
         what = "what is said below our own topic does not come back to us"
         yield told.found(MAY_NOT_HEAR if facts.version == "5" else MAY_NOT_WRITE, what)
-
-
-@dataclass(frozen=True, slots=True)
-class _Telling:
-    """What may stand in a line about a broker.
-
-    Attributes:
-        mqtt: Its section.
-        path: The configuration.
-        topic: Below which all of ours is.
-    """
-
-    mqtt: MqttSettings
-    path: str
-    topic: str
-
-    def found(self, kind: Kind, what: str, **more: str) -> Finding:
-        mqtt = self.mqtt
-        address = f"{mqtt.host}:{mqtt.port}"
-        facts = {
-            "address": address,
-            "host": mqtt.host,
-            "port": str(mqtt.port),
-            "user": mqtt.username or "anonymous",
-            "file": str(mqtt.password_file or "/etc/camera-app/mqtt-password"),
-            "topic": self.topic,
-            "config": self.path,
-        }
-        return kind.found(what, where=more.get("file", address), **{**facts, **more})
 
 
 def _kind_of(facts: BrokerFacts) -> Kind:

@@ -275,7 +275,7 @@ def case_of(subject: Subject, name: str, settings: CameraSettings) -> Case:
         kind, label = address.kind, address.label
         target = "" if kind is SourceKind.NETWORK else address.target
     machine = subject.machine
-    user = machine.environment.get("USER", "camera-app")
+    user = subject.user
     return Case(name, settings, kind, label, target, subject.config_argument, user, machine.python)
 
 

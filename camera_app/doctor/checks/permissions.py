@@ -18,7 +18,7 @@ from camera_app.capture.address import parse_address
 from camera_app.config import Config
 from camera_app.doctor.findings import Finding
 from camera_app.doctor.machine import Machine
-from camera_app.doctor.service import Who, ourselves
+from camera_app.doctor.service import Who, ourselves, user_name
 from camera_app.doctor.subject import Check, Examined, Kinds, Subject
 from camera_app.errors import SourceError
 from camera_app.inference.edgetpu import find_places
@@ -204,14 +204,6 @@ def entry_of(path: Path) -> Entry:
     except OSError:
         return Entry(path, None)
     return Entry(path, told.st_mode, told.st_uid, told.st_gid, told.st_size)
-
-
-def user_name(uid: int) -> str:
-    """Return the name of a user, or its number where it has none, as within a container."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def _group_name(gid: int) -> str:

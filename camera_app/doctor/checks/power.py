@@ -74,7 +74,7 @@ def examine(subject: Subject) -> Examined:
     supply = read(subject.machine)
     if supply.bits is None and supply.alarm is None and not supply.is_pi:
         return Examined(skipped="this machine does not tell")
-    findings = tuple(judge(supply, subject.machine.environment.get("USER", "camera-app")))
+    findings = tuple(judge(supply, subject.user))
     word = "" if supply.bits is None else f"the firmware's word is 0x{supply.bits:x}"
     return Examined((word,) if word else (), findings)
 

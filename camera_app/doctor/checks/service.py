@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from camera_app.doctor.checks.permissions import user_name
 from camera_app.doctor.findings import Finding
 from camera_app.doctor.machine import Machine
-from camera_app.doctor.service import Service, Who, ourselves
+from camera_app.doctor.service import Service, Who, ourselves, user_name
 from camera_app.doctor.subject import Check, Examined, Kinds, Subject
 
 UNIT = "camera-app.service"
