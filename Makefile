@@ -62,6 +62,8 @@ docs: ## write the generated reference pages
 	@$(BIN)/python -m tools.docs.configuration
 	@$(BIN)/python -m tools.docs.wire
 	@$(BIN)/python -m tools.docs.doctor
+	@$(BIN)/python -m tools.docs.metrics
+	@$(BIN)/python -m tools.docs.grafana
 
 bench: ## measure the speed of the whole replay against its ceiling
 	@tools/setup.sh run

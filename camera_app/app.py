@@ -161,6 +161,8 @@ class App:
             self._steering.take_over(name, camera.steered, camera.settings)
         self._heartbeat = self._made_heartbeat(self._readers_of_figures(stack))
         _begin(self._heartbeat, stack)
+        if config.metrics.listen:
+            _begin(self._made_metrics(), stack)
         stack.callback(self._dismiss_hub)
         self._in_force.attend()
         _begin(Caretaker(self.figures, self._notifier, self._clock), stack)
@@ -291,6 +293,12 @@ class App:
         readiness = ReadinessFile(folder, self._clock)
         stack.callback(readiness.remove)
         return [readiness.tell]
+
+    def _made_metrics(self) -> Part:
+        # Imported only where it is wanted: what it needs costs a megabyte.
+        from camera_app.health.metrics import MetricsServer
+
+        return MetricsServer(self._config.metrics, self.figures, self._clock)
 
     def _made_heartbeat(self, readers: Sequence[Callable[[DeviceFigures], None]]) -> Heartbeat:
         gauge = PressureGauge(self._clock, lambda: self._devices.cpu_time_ns)

@@ -7,6 +7,7 @@ refused whole, with every problem named, the line it stands on and what was prob
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import itertools
 import re
 import tomllib
@@ -542,6 +543,50 @@ class LogSettings(Section):
     systemd's journal reads, else for a person."""
 
 
+def _listen_address(text: str) -> str:
+    """Return a word of `metrics.listen`, or say what it should be."""
+    if not text or _LISTEN.fullmatch(text):
+        return text
+    raise ValueError(
+        "names no address and port to listen on: expected such as '127.0.0.1:9477', "
+        "'[::1]:9477', or '0.0.0.0:9477' for everybody on the network"
+    )
+
+
+_LISTEN = re.compile(
+    r"(localhost|[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[[0-9a-fA-F:.]+\])"
+    r":(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
+)
+
+
+class MetricsSettings(Section):
+    """Figures for Prometheus, over HTTP."""
+
+    listen: Annotated[str, AfterValidator(_listen_address)] = ""
+    """Address and port on which `/metrics` and `/ready` are served, such as `127.0.0.1:9477`;
+    empty: nothing listens. There is no password: who reaches the address reads them."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host, without brackets, and port; to be asked where there is one."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches it."""
+        host, _ = self.address
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+
+    @field_validator("listen")
+    @classmethod
+    def _is_an_address(cls, listen: str) -> str:
+        host = listen.rpartition(":")[0].strip("[]")
+        if host not in ("", "localhost"):
+            ipaddress.ip_address(host)  # its ValueError says what is wrong
+        return listen
+
+
 class Config(Section):
     """The whole file."""
 
@@ -563,6 +608,8 @@ class Config(Section):
     """What may be changed over MQTT."""
     log: LogSettings = LogSettings()
     """What is logged."""
+    metrics: MetricsSettings = MetricsSettings()
+    """Figures for Prometheus."""
     camera: Annotated[dict[Name, CameraSettings], Field(min_length=1)]
     """The cameras, by name: `[camera.front]`."""
     profile: dict[Name, ProfileSettings] = {}

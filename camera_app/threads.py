@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from camera_app.logs import about_camera
@@ -160,6 +161,10 @@ class LatestBox(Generic[T]):
                 raise Closed
             return value
 
+    def peek(self) -> T | None:
+        """Return the unread value, which stays; None if there is none."""
+        return self._value
+
     def discard(self) -> int:
         """Throw away an unread value; return how many there were, 0 or 1."""
         with self._changed:
@@ -275,6 +280,23 @@ class Worker:
         """Wait for that time or until this is told to stop; on the thread only."""
         self.promise(rest_s + ROUND_LIMIT_S)
         self.stopping.wait(rest_s)
+
+    @property
+    def written_bytes(self) -> int | None:
+        """What this thread has handed to the kernel to write; None: it does not run, or none tells.
+
+        That is files and whatever else is written to: pipes, sockets.
+        """
+        thread = self._thread
+        if thread is None or thread.native_id is None:
+            return None
+        try:
+            counters = Path(f"/proc/self/task/{thread.native_id}/io").read_text(encoding="ascii")
+        except OSError:
+            return None  # it has just ended, or the kernel was made without such accounts
+        return next(
+            (int(line[7:]) for line in counters.splitlines() if line.startswith("wchar: ")), None
+        )
 
     def wake(self) -> None:
         """Interrupt whatever `run_once` waits on besides `self.stopping`; nothing by default."""

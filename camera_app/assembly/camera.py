@@ -196,7 +196,9 @@ class Camera:
     @property
     def figures(self) -> CameraFigures:
         """How it does now; from any thread."""
-        return CameraFigures(self.source.stats(), self.worker.stats, self.recorder.stats)
+        return CameraFigures(
+            self.source.stats(), self.worker.stats, self.recorder.stats, self.keeper.stats
+        )
 
     @property
     def steered(self) -> Steered:

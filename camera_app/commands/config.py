@@ -52,7 +52,13 @@ def run_check(arguments: argparse.Namespace) -> int:
 def _warnings(config: Config) -> list[str]:
     """Return what is allowed and yet should be known."""
     warning = unencrypted_password_warning(config.mqtt) if config.mqtt.enabled else ""
-    return [warning] if warning else []
+    warnings = [warning] if warning else []
+    if config.metrics.listen and not config.metrics.is_loopback:
+        warnings.append(
+            f"metrics.listen: everybody who reaches {config.metrics.listen} can read the metrics; "
+            "127.0.0.1 keeps them on this machine"
+        )
+    return warnings
 
 
 def _check_for_a_program(file: Path) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from camera_app.capture import SourceStats
 from camera_app.clock import seconds
-from camera_app.media import RecordingStats, Space
+from camera_app.media import RecordingStats, SnapshotStats, Space
 from camera_app.pipeline import CameraStats
 from camera_app.publish import (
     CameraStatus,
@@ -23,11 +23,12 @@ from camera_app.threads import Sign
 
 @dataclass(frozen=True, slots=True)
 class CameraFigures:
-    """One camera: how its source does, what became of its frames, and how its films do."""
+    """One camera: how its source does, what became of its frames, and what was kept of them."""
 
     source: SourceStats
     watch: CameraStats
     recording: RecordingStats = field(default_factory=RecordingStats)
+    stills: SnapshotStats = field(default_factory=SnapshotStats)
 
 
 @dataclass(frozen=True, slots=True)

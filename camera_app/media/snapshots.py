@@ -49,10 +49,17 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotStats:
-    """What the keeper has done so far."""
+    """What the keeper has done so far.
 
-    written: int
-    failed: int
+    Attributes:
+        written: Stills that were kept.
+        failed: Stills that were not, for want of space or of a disk that takes them.
+        written_bytes: Size of those that were kept.
+    """
+
+    written: int = 0
+    failed: int = 0
+    written_bytes: int = 0
 
 
 class SnapshotKeeper:
@@ -80,10 +87,11 @@ class SnapshotKeeper:
         self._held: dict[str, _Held] = {}
         self._written = 0
         self._failed = 0
+        self._written_bytes = 0
 
     @property
     def stats(self) -> SnapshotStats:
-        return SnapshotStats(self._written, self._failed)
+        return SnapshotStats(self._written, self._failed, self._written_bytes)
 
     def consider(
         self, frame: Frame | None, open_events: Iterable[Event], changes: Iterable[EventChange]
@@ -131,7 +139,8 @@ class SnapshotKeeper:
             return None
         path = self._folder / f"{event_id}.jpg"
         try:
-            write_still(path, encode_jpeg(held.frame.picture, self._settings.quality))
+            data = encode_jpeg(held.frame.picture, self._settings.quality)
+            write_still(path, data)
         except StoreError as error:
             # An event outlives its picture: media are the first to go when space is short.
             self._failed += 1
@@ -139,6 +148,7 @@ class SnapshotKeeper:
             return None
         held.is_written = True
         self._written += 1
+        self._written_bytes += len(data)
         return path
 
 

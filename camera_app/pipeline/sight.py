@@ -5,6 +5,8 @@ A camera sees when a frame was looked at, or when its motion gate found nothing 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from camera_app.clock import nanoseconds
 
 # A frame takes some time from capture to conclusion, and a busy device looks at a part of them
@@ -15,28 +17,64 @@ UNNOTICED_S = 0.5
 class Sight:
     """How long one camera was blind. Belongs to one thread.
 
-    Attributes:
-        unseen_since_ns: Capture of the first frame nobody saw since; None: all is seen. Any
-            thread may read it: a thread that hangs cannot tell of it.
+    Any thread may read it: a thread that hangs cannot tell of it.
     """
 
     def __init__(self) -> None:
-        self.unseen_since_ns: int | None = None
-        self._blind_ns = 0
+        # Replaced as one, so that no reader counts a gap twice.
+        self._state = _State()
+
+    @property
+    def unseen_since_ns(self) -> int | None:
+        """Capture of the first frame nobody saw since; None: all is seen."""
+        return self._state.unseen_since_ns
 
     def take(self, captured_ns: int) -> None:
         """Take note of a frame that is to be seen."""
-        if self.unseen_since_ns is None:
-            self.unseen_since_ns = captured_ns
+        blind_ns, unseen_since_ns, _ = self._state
+        since_ns = captured_ns if unseen_since_ns is None else unseen_since_ns
+        self._state = _State(blind_ns, since_ns, captured_ns)
 
     def see(self, now_ns: int) -> None:
         """Take note that the newest frame has been seen."""
-        self._blind_ns = self.blind_ns(now_ns)
-        self.unseen_since_ns = None
+        blind_ns, unseen_since_ns, newest_ns = self._state
+        if unseen_since_ns is not None:
+            blind_ns += _counted(now_ns - unseen_since_ns)
+        self._state = _State(blind_ns, None, newest_ns)
 
-    def blind_ns(self, now_ns: int) -> int:
-        """Return the time in which it was blind so far."""
-        if self.unseen_since_ns is None:
-            return self._blind_ns
-        gap_ns = now_ns - self.unseen_since_ns
-        return self._blind_ns + (gap_ns if gap_ns > nanoseconds(UNNOTICED_S) else 0)
+    def rest(self) -> None:
+        """Take note that no frame has come for long: who has nothing to see is not blind."""
+        newest_ns = self._state.newest_ns
+        until_ns = newest_ns + nanoseconds(UNNOTICED_S)
+        self._state = _State(self.blind_ns(until_ns), None, newest_ns)
+
+    def blind_ns(self, now_ns: int, came_ns: int = 0) -> int:
+        """Return the time in which it was blind so far.
+
+        Args:
+            now_ns: The moment.
+            came_ns: Capture of the newest frame that has come, if one came after those taken.
+        """
+        blind_ns, unseen_since_ns, newest_ns = self._state
+        if unseen_since_ns is None:
+            return blind_ns
+        until_ns = min(now_ns, max(newest_ns, came_ns) + nanoseconds(UNNOTICED_S))
+        return blind_ns + _counted(until_ns - unseen_since_ns)
+
+
+class _State(NamedTuple):
+    """What is known of one camera's sight.
+
+    Attributes:
+        blind_ns: How long it was blind until all was seen the last time.
+        unseen_since_ns: Capture of the first frame nobody saw since; None: all is seen.
+        newest_ns: Capture of the newest frame that was taken.
+    """
+
+    blind_ns: int = 0
+    unseen_since_ns: int | None = None
+    newest_ns: int = 0
+
+
+def _counted(gap_ns: int) -> int:
+    return gap_ns if gap_ns > nanoseconds(UNNOTICED_S) else 0

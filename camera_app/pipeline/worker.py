@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as LookTimeoutError
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from camera_app.clock import Clock, nanoseconds, seconds
@@ -21,6 +21,7 @@ from camera_app.pipeline.asking import Asking, ModelChoice
 from camera_app.pipeline.looking import LookPlan, ShedReason
 from camera_app.pipeline.merging import Look
 from camera_app.pipeline.sight import Sight
+from camera_app.pipeline.times import FrameTimes, Step, Stopwatch
 from camera_app.pipeline.watch import CameraWatch
 from camera_app.scheduling import Answer, Demand, DemandShed
 from camera_app.threads import Closed, Deadline, LatestBox, Worker
@@ -70,6 +71,7 @@ class CameraStats:
         unseen_since_ns: Capture of the first frame that nobody has seen since; None: all is seen.
         paused: Why nothing is to be looked at now: the owner's word; empty: it is.
         declined: Looks of which a device has said that it cannot do them, and why: that is no hang.
+        times: Where the time of its frames went.
     """
 
     counts: FrameCounts
@@ -82,6 +84,7 @@ class CameraStats:
     unseen_since_ns: int | None = None
     paused: str = ""
     declined: int = 0
+    times: FrameTimes = field(default_factory=FrameTimes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,8 @@ class CameraWorker(Worker):
         self._paused = ""  # why nothing is to be looked at
         self._newest: Frame | None = None
         self._sight = Sight()
+        self._blind_told_ns = 0  # of those who read; a lost update is made good by the next
+        self._stopwatch = Stopwatch()
         self._latencies_ms: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._looks_ns: deque[int] = deque()  # those of the last `RATE_SPAN_S`
         self._stats = CameraStats(FrameCounts(), 0, 0.0, None, None, None)
@@ -168,6 +173,8 @@ class CameraWorker(Worker):
             self._stats,
             counts=self._watch.counts,
             unseen_since_ns=self._sight.unseen_since_ns,
+            blind_s=self._blind_s(),
+            times=self._stopwatch.times(),
             paused="" if wanted is None else wanted.paused,
             declined=self._declined,
         )
@@ -191,7 +198,7 @@ class CameraWorker(Worker):
         self._count_replaced()
         self._obey()
         if frame is None:
-            self._end_events_if_blind()
+            self._rest_if_nothing_comes()
         else:
             self._take(frame)
         self._tell_motion(self._clock.monotonic_ns() if frame is None else frame.captured_ns)
@@ -253,17 +260,22 @@ class CameraWorker(Worker):
 
     def _follow(self, frame: Frame) -> None:
         self._sight.take(frame.captured_ns)
+        self._stopwatch.begin(frame.captured_ns, self._clock.monotonic_ns())
         plan = self._watch.plan(frame)
+        planned_ns = self._clock.monotonic_ns()
+        self._stopwatch.end(Step.GATE, planned_ns)
         self._tell_motion(frame.captured_ns)  # before the look: that takes a while
         if plan.shed is not None:
-            self._sight.see(self._clock.monotonic_ns())  # the gate has
+            self._sight.see(planned_ns)  # the gate has
             return
         looks = self._look(frame, plan)
         if isinstance(looks, ShedReason):
             self._watch.give_up(looks)
             _log.debug("camera %s: 1 frames shed: %s", frame.camera, looks)
             return
+        self._stopwatch.end(Step.LOOK, self._clock.monotonic_ns())
         changes = self._watch.conclude(frame, looks, self._wall_of(frame.captured_ns))
+        self._stopwatch.end(Step.TRACK, self._clock.monotonic_ns())
         self._tell(frame, changes)
         self._note_look(frame, looks)
 
@@ -302,11 +314,25 @@ class CameraWorker(Worker):
             self._told_moving = is_moving
             self._moved(is_moving)
 
-    def _end_events_if_blind(self) -> None:
+    def _blind_s(self) -> float:
+        """Return the blind seconds up to this moment; any thread may ask.
+
+        Never less than was told before: between the box and this thread a frame is in neither.
+        """
+        waiting = self._frames.peek()
+        came_ns = 0 if waiting is None else waiting.captured_ns
+        blind_ns = self._sight.blind_ns(self._clock.monotonic_ns(), came_ns)
+        self._blind_told_ns = max(self._blind_told_ns, blind_ns)
+        return seconds(self._blind_told_ns)
+
+    def _rest_if_nothing_comes(self) -> None:
         now_ns = self._clock.monotonic_ns()
-        if self._last_frame_ns is None or not self._watch.open_events:
+        if self._last_frame_ns is None:
             return
-        if now_ns - self._last_frame_ns >= nanoseconds(BLIND_AFTER_S):
+        if now_ns - self._last_frame_ns < nanoseconds(BLIND_AFTER_S):
+            return
+        self._sight.rest()
+        if self._watch.open_events:
             self._tell(None, self._watch.finish(now_ns, self._clock.wall_ns(), "source_lost"))
 
     def _tell(self, frame: Frame | None, changes: Sequence[EventChange]) -> None:
@@ -322,6 +348,7 @@ class CameraWorker(Worker):
             self._has_seen = True
             _log.info("camera %s sees its first object", self._watch.name)
         now_ns = self._clock.monotonic_ns()
+        self._stopwatch.conclude(now_ns)
         self._sight.see(now_ns)
         self._last_look_ns = frame.captured_ns
         self._looks_ns.append(frame.captured_ns)
@@ -343,7 +370,6 @@ class CameraWorker(Worker):
             latency_p50_ms=_percentile(ordered, 0.50),
             latency_p95_ms=_percentile(ordered, 0.95),
             last_look_ns=self._last_look_ns,
-            blind_s=seconds(self._sight.blind_ns(self._clock.monotonic_ns())),
         )
 
 

@@ -1,7 +1,7 @@
 """The way to the hub: topics, payloads, the window, and the thread that sends."""
 
 from camera_app.publish.board import Notice, StateBoard
-from camera_app.publish.client import Publisher, PublisherStats
+from camera_app.publish.client import Publisher, PublisherState, PublisherStats
 from camera_app.publish.frigate import FrigateMirror
 from camera_app.publish.hub import Hub
 from camera_app.publish.incoming import Incoming
@@ -34,6 +34,7 @@ __all__ = [
     "NetworkDevice",
     "Notice",
     "Publisher",
+    "PublisherState",
     "PublisherStats",
     "StateBoard",
     "Topics",

@@ -10,13 +10,14 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from camera_app.capture.backoff import BackOff
 from camera_app.clock import NS_PER_S, Clock, nanoseconds, seconds
 from camera_app.config import MqttSettings
 from camera_app.errors import BrokerRefused, BrokerUnreachable, PublishError, StoreError
+from camera_app.histogram import DELIVERY_BOUNDS_S, Distribution, Histogram
 from camera_app.logs import redact
 from camera_app.publish.answers import UNSUPPORTED_VERSION, is_success, refusal
 from camera_app.publish.board import Notice, StateBoard
@@ -31,12 +32,12 @@ from camera_app.publish.security import unencrypted_password_warning
 from camera_app.publish.topics import Topics
 from camera_app.publish.waker import Waker
 from camera_app.publish.window import Window
-from camera_app.store import CommittedChange, EventStore, Outbox, refused_gap
+from camera_app.store import TRUSTED_FROM_NS, CommittedChange, EventStore, Outbox, refused_gap
 from camera_app.threads import Deadline, Worker
 
 _log = logging.getLogger(__name__)
 
-State = Literal["stopped", "connecting", "connected", "unreachable", "refused"]
+PublisherState = Literal["stopped", "connecting", "connected", "unreachable", "refused"]
 
 # Read from the outbox at a time: enough to fill a window, little enough to hold.
 READ_AHEAD = 256
@@ -81,9 +82,10 @@ class PublisherStats:
         reconnects: Connections that were lost.
         last_error: What went wrong last and what to do about it; empty: nothing yet.
         warning: What the owner should know about the settings; empty: nothing.
+        lag: From commit to acknowledgement, in seconds; without changes whose date is not known.
     """
 
-    state: State
+    state: PublisherState
     is_connected: bool
     protocol: str
     sent: int
@@ -95,6 +97,7 @@ class PublisherStats:
     reconnects: int
     last_error: str
     warning: str
+    lag: Distribution = field(default_factory=Distribution)
 
 
 class Publisher(Worker):
@@ -149,9 +152,10 @@ class Publisher(Worker):
         self._rows: dict[int, CommittedChange] = {}  # message id -> ledger row in flight
         self._notices: dict[int, Notice] = {}  # message id -> state in flight
         self._pages: set[int] = set()  # message ids, of those, that are pages of the ledger
-        self._state: State = "stopped"
+        self._state: PublisherState = "stopped"
         self._sent = self._acknowledged = self._refused = self._given_up = 0
         self._connects = self._reconnects = 0
+        self._lag = Histogram(DELIVERY_BOUNDS_S)
         self._last_error = ""
         self._connected_ns = 0
         self._progress_ns = 0  # when the broker last answered, or had nothing to answer
@@ -173,6 +177,7 @@ class Publisher(Worker):
             reconnects=self._reconnects,
             last_error=self._last_error,
             warning=self._warning,
+            lag=self._lag.distribution(),
         )
 
     def listen(self, topic_filter: str, listener: Listener) -> None:
@@ -325,7 +330,7 @@ class Publisher(Worker):
     def _pause_after(self, error: PublishError, worked_s: float) -> None:
         """Tell what is wrong, and wait; an owner's mistake is not tried again at once."""
         is_refused = isinstance(error, BrokerRefused)
-        state: State = "refused" if is_refused else "unreachable"
+        state: PublisherState = "refused" if is_refused else "unreachable"
         self._note(error, is_new=state != self._state or str(error) != self._last_error)
         self._state = state
         pause_s = self._back_off.longest() if is_refused else self._back_off.after(worked_s)
@@ -490,6 +495,7 @@ class Publisher(Worker):
                 self._take_for_notice(answer)
             elif is_success(answer.code):
                 self._acknowledged += 1
+                self._note_lag(change)
                 if self._refusals.take(change.row, change.camera) and self._link is not None:
                     self._window.widen(self._limit(self._link))
                 settled += self._window.settle(change.row)
@@ -499,6 +505,13 @@ class Publisher(Worker):
             self._store.settle(settled)
             for row in self._instead.keys() & settled:
                 del self._instead[row]
+
+    def _note_lag(self, change: CommittedChange) -> None:
+        """Count how long a change took, if the date was known when it was committed."""
+        if change.committed_wall_ns >= TRUSTED_FROM_NS:
+            # Never negative: the wall clock may have been put back since.
+            lag_ns = max(0, self._clock.wall_ns() - change.committed_wall_ns)
+            self._lag.observe(seconds(lag_ns))
 
     def _take_for_notice(self, answer: Answer) -> None:
         notice = self._notices.pop(answer.message_id, None)

@@ -12,6 +12,7 @@ from camera_app.scheduling.load import (
     ShedCause,
     Worth,
 )
+from camera_app.scheduling.look_times import LookStep
 
 __all__ = [
     "ANSWER_WITHIN_S",
@@ -25,6 +26,7 @@ __all__ = [
     "DeviceStats",
     "Executor",
     "ExecutorStats",
+    "LookStep",
     "Pressure",
     "Reason",
     "SeatStats",

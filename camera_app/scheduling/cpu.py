@@ -19,9 +19,11 @@ from dataclasses import dataclass
 import cv2
 
 from camera_app.errors import CameraAppError, DeviceError
+from camera_app.histogram import Distribution
 from camera_app.inference import Network, load_network
 from camera_app.models import ModelPack
 from camera_app.scheduling.demand import Answer, Demand
+from camera_app.scheduling.look_times import LookStep, LookTimes
 from camera_app.threads import ROSTER, STOP_LIMIT_S, Closed, Vital
 from camera_app.values import Detection
 
@@ -80,6 +82,7 @@ class CpuSeats:
         self._failed = 0
         self._invoke_cpu_ns = 0
         self._look_ns = 0
+        self._times = LookTimes()
         self._threads: list[threading.Thread] = []  # owned by the caller of start and stop
 
     def start(self) -> None:
@@ -145,6 +148,12 @@ class CpuSeats:
         with self._changed:
             return SeatStats(self._looks, self._failed, self._invoke_cpu_ns, self._look_ns)
 
+    @property
+    def times(self) -> Mapping[LookStep, Distribution]:
+        """Where the time of the looks went."""
+        with self._changed:
+            return self._times.distributions()
+
     def _serve(self, networks: dict[str, Network], vital: Vital) -> None:
         while (job := self._next(vital)) is not None:
             vital.promise()  # a network that never comes back cannot be ended, only found out
@@ -174,15 +183,16 @@ class CpuSeats:
     def _look(self, network: Network, demand: Demand) -> list[Detection]:
         began_ns = time.perf_counter_ns()
         prepared = network.prepare(demand.picture, demand.region)
-        before_ns = time.thread_time_ns()
+        prepared_ns, before_ns = time.perf_counter_ns(), time.thread_time_ns()
         outputs = network.invoke(prepared)
-        invoke_cpu_ns = time.thread_time_ns() - before_ns
+        invoke_cpu_ns, invoked_ns = time.thread_time_ns() - before_ns, time.perf_counter_ns()
         detections = network.decode(outputs, prepared, min_score=demand.min_score)
-        look_ns = time.perf_counter_ns() - began_ns
+        decoded_ns = time.perf_counter_ns()
         with self._changed:
             self._looks += 1
             self._invoke_cpu_ns += invoke_cpu_ns
-            self._look_ns += look_ns
+            self._look_ns += decoded_ns - began_ns
+            self._times.observe(began_ns, prepared_ns, invoked_ns, decoded_ns)
         return detections
 
     def _count_failure(self) -> None:

@@ -19,6 +19,7 @@ from functools import partial
 
 from camera_app.clock import NS_PER_S, Clock, seconds
 from camera_app.errors import DeviceLost
+from camera_app.histogram import Distribution, Histogram
 from camera_app.inference.edgetpu import PLACES, Finding, Place, PlaceWatch, StickFailed, findings
 from camera_app.models import ModelPack
 from camera_app.scheduling.condition import DeviceCondition
@@ -39,6 +40,7 @@ from camera_app.scheduling.load import (
     ShedCause,
     Variant,
 )
+from camera_app.scheduling.look_times import LookStep
 from camera_app.scheduling.policy import Policy
 from camera_app.scheduling.stick_device import OpenStick, StickDevice
 from camera_app.threads import Closed, Worker
@@ -78,6 +80,8 @@ class DeviceStats:
         finding: What is wrong with it; None if nothing is.
         temperature_c: Of its chip; None where nobody tells.
         service_ms: What a request takes on average, by pack.
+        times: Where the time of its answers went, by step.
+        openings: How often a stick was opened.
     """
 
     name: str
@@ -88,6 +92,8 @@ class DeviceStats:
     finding: Finding | None = None
     temperature_c: float | None = None
     service_ms: dict[str, float] = field(default_factory=dict)
+    times: Mapping[LookStep, Distribution] = field(default_factory=dict)
+    openings: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,7 @@ class ExecutorStats:
         hedges: Requests that were given to a second device.
         fallbacks: How often a stick that was in use was lost.
         pressure: What the machine suffers from.
+        queue: How long requests waited until a device had them, the first of several.
     """
 
     seats: SeatStats = field(default_factory=SeatStats)
@@ -113,6 +120,7 @@ class ExecutorStats:
     hedges: int = 0
     fallbacks: int = 0
     pressure: Pressure = field(default_factory=Pressure)
+    queue: Distribution = field(default_factory=Distribution)
 
     @property
     def in_use(self) -> str:
@@ -133,6 +141,7 @@ class _Job:
         demand: What was asked.
         request: The same as the policy sees it.
         answer: Where the camera waits.
+        asked_ns: When it was asked, monotonic.
         holders: Devices that have it.
         error: What the last device said that failed it.
     """
@@ -140,6 +149,7 @@ class _Job:
     demand: Demand
     request: Request
     answer: Answer
+    asked_ns: int
     holders: int = 0
     error: BaseException | None = None
 
@@ -213,6 +223,7 @@ class Executor:
         self._fallbacks = 0
         self._pressure = Pressure()
         self._rung = 0
+        self._queue = Histogram()
         self._reasons: tuple[Reason, ...] = ()
         self._closed = True
         self._wake_ns: int | None = None
@@ -288,7 +299,8 @@ class Executor:
         with self._changed:
             if self._closed:
                 raise Closed
-            answers = [self._enter(demand) for demand in demands]
+            now_ns = self._clock.monotonic_ns()
+            answers = [self._enter(demand, now_ns) for demand in demands]
             # With every place taken nothing can begin, so the next answer is soon enough: under
             # full load that is half of all decisions.
             after = self._advance() if self._has_room() else []
@@ -354,12 +366,14 @@ class Executor:
                 hedges=self._hedges,
                 fallbacks=self._fallbacks,
                 pressure=self._pressure,
+                queue=self._queue.distribution(),
             )
         # Outside the lock: these read files and take the locks of others.
         warm = [
-            replace(device, temperature_c=stick.device.stick.stats.temperature_c)
+            _with_own(device, stick.device)
             for device, (_, stick) in zip(devices, sticks, strict=True)
         ]
+        cpu = replace(cpu, times=self._seats.times)
         return replace(stats, seats=self._seats.stats, devices=(cpu, *warm))
 
     def _device_stats(
@@ -480,7 +494,7 @@ class Executor:
 
     # --- with the lock held ----------------------------------------------------------------------
 
-    def _enter(self, demand: Demand) -> Answer:
+    def _enter(self, demand: Demand, now_ns: int) -> Answer:
         number = self._next_number
         self._next_number += 1
         rungs = self._ladders[demand.model]
@@ -495,7 +509,7 @@ class Executor:
             deadline_ns=demand.deadline_ns,
             avoid=frozenset(refusing),
         )
-        job = _Job(demand, request, Answer())
+        job = _Job(demand, request, Answer(), now_ns)
         self._jobs[number] = job
         self._waiting[number] = request
         return job.answer
@@ -506,7 +520,7 @@ class Executor:
         waiting = list(self._waiting.values())
         decision = self._policy.decide(now_ns, waiting, self._states(), self._pressure)
         for assignment in decision.assignments:
-            self._begin(assignment)
+            self._begin(assignment, now_ns)
         after: _After = [self._give_up(shed) for shed in decision.sheds]
         for name in decision.overdue:
             self._note_overdue(name, now_ns)
@@ -534,10 +548,12 @@ class Executor:
             states.append(DeviceState(name, DeviceKind.EDGETPU, condition, places, free))
         return states
 
-    def _begin(self, assignment: Assignment) -> None:
+    def _begin(self, assignment: Assignment, now_ns: int) -> None:
         number, device = assignment.request.number, assignment.device
         self._waiting.pop(number, None)
         job = self._jobs[number]
+        if not job.holders and job.error is None:
+            self._queue.observe(seconds(now_ns - job.asked_ns))
         job.holders += 1
         self._hedges += assignment.is_hedge
         demand = job.demand
@@ -670,6 +686,14 @@ class Executor:
         if before is not None and before.kind == finding.kind:
             return []  # said once
         return [partial(_log.warning, "Edge TPU %s cannot be used: %s", stick.device.name, finding)]
+
+
+def _with_own(told: DeviceStats, device: StickDevice) -> DeviceStats:
+    """Return what is told of a stick with what only itself knows."""
+    stick = device.stick.stats
+    return replace(
+        told, temperature_c=stick.temperature_c, openings=stick.opened, times=device.times
+    )
 
 
 class _Timer(Worker):

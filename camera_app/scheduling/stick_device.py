@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from camera_app.clock import Clock, nanoseconds, seconds
 from camera_app.errors import CameraAppError, DeviceError
+from camera_app.histogram import Distribution
 from camera_app.inference import Network, Outputs, TensorSpec
 from camera_app.inference.edgetpu import Finding, StickFailed, StickStats
 from camera_app.inference.runtime import Array
 from camera_app.models import ModelPack
 from camera_app.scheduling.demand import Answer, Demand
+from camera_app.scheduling.look_times import LookStep, LookTimes
 from camera_app.threads import ROSTER, ROUND_LIMIT_S, STOP_LIMIT_S, Deadline, Vital, Worker
 from camera_app.values import Detection
 
@@ -105,10 +108,11 @@ class StickDevice:
         self.stick = stick
         self._packs = {pack.name: pack for pack in packs}
         self._keeper = _Keeper(stick, watcher, clock, self._make_ready)
-        self._changed = threading.Condition()  # guards the three fields below
+        self._changed = threading.Condition()  # guards the four fields below
         self._waiting: deque[tuple[Demand, Deadline, Answer]] = deque()
         self._networks: list[_Networks] = [{} for _ in range(places)]  # of each feeder
         self._closed = False
+        self._times = LookTimes()
         self._feeders: list[threading.Thread] = []  # owned by the caller of start and stop
 
     def start(self) -> None:
@@ -146,6 +150,12 @@ class StickDevice:
         with self._changed:
             self._waiting.append((demand, Deadline(limit_s), answer))
             self._changed.notify()
+
+    @property
+    def times(self) -> Mapping[LookStep, Distribution]:
+        """Where the time of its answers went."""
+        with self._changed:
+            return self._times.distributions()
 
     def _make_ready(self) -> None:
         """Fit out every feeder for what the stick can run; called when it was opened."""
@@ -187,7 +197,16 @@ class StickDevice:
         # One that it does not run: what is made here fails, and says why.
         on_stick, network = known or self._network(demand.model)
         on_stick.deadline = deadline
-        return network.look(demand.picture, demand.region, min_score=demand.min_score)
+        began_ns = time.perf_counter_ns()
+        prepared = network.prepare(demand.picture, demand.region)
+        prepared_ns = time.perf_counter_ns()
+        outputs = network.invoke(prepared)
+        invoked_ns = time.perf_counter_ns()
+        detections = network.decode(outputs, prepared, min_score=demand.min_score)
+        decoded_ns = time.perf_counter_ns()
+        with self._changed:
+            self._times.observe(began_ns, prepared_ns, invoked_ns, decoded_ns)
+        return detections
 
     def _next(self, vital: Vital) -> tuple[Demand, Deadline, Answer] | None:
         with self._changed:

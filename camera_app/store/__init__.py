@@ -4,17 +4,19 @@ from camera_app.store.commit import Commit, CommittedChange
 from camera_app.store.event_store import DATABASE_NAME, EventStore
 from camera_app.store.films import FILMS_FOLDER, FilmNote, GoneFilm, StoredFilm, known_films
 from camera_app.store.gaps import GAP_TYPE, refused_gap
-from camera_app.store.handover import StoreStats
+from camera_app.store.handover import StoreState, StoreStats
 from camera_app.store.interrupted import interrupted_changes
 from camera_app.store.outbox import Outbox
 from camera_app.store.pages import LedgerPage, LedgerReader
 from camera_app.store.queries import CrossingRow, EventFilter, EventQueries, EventSummary
+from camera_app.store.retention import TRUSTED_FROM_NS
 from camera_app.store.writer import CommitListener
 
 __all__ = [
     "DATABASE_NAME",
     "FILMS_FOLDER",
     "GAP_TYPE",
+    "TRUSTED_FROM_NS",
     "Commit",
     "CommitListener",
     "CommittedChange",
@@ -28,6 +30,7 @@ __all__ = [
     "LedgerPage",
     "LedgerReader",
     "Outbox",
+    "StoreState",
     "StoreStats",
     "StoredFilm",
     "interrupted_changes",

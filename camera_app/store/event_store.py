@@ -195,7 +195,13 @@ class EventStore:
         if oldest_wall_ns is not None:
             # Never negative: the wall clock may have been put back since.
             age_s = max(0.0, seconds(self._clock.wall_ns() - oldest_wall_ns))
-        return replace(stats, oldest_unsent_age_s=age_s, size_bytes=_size_bytes(self.path))
+        writer = self._writer
+        return replace(
+            stats,
+            oldest_unsent_age_s=age_s,
+            size_bytes=_size_bytes(self.path),
+            written_bytes=None if writer is None else writer.written_bytes,
+        )
 
 
 def _lock_beside(path: Path) -> int:

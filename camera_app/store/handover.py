@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from camera_app.errors import StoreError
+from camera_app.histogram import Distribution, Histogram
 from camera_app.store.commit import Commit, CommittedChange
 from camera_app.store.films import FilmNote
 from camera_app.store.ledger import Removed
@@ -18,7 +19,7 @@ from camera_app.values import ChangeType
 # So many acknowledged rows are worth a transaction of their own at once.
 SETTLE_GROUP = 500
 
-State = Literal["closed", "open", "full", "corrupt"]
+StoreState = Literal["closed", "open", "full", "corrupt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,12 @@ class StoreStats:
         refused: Changes that the broker never takes, given up since the start.
         last_commit_ms: How long the newest transaction took.
         size_bytes: Of the database and its log.
+        commits: How long transactions took.
+        written_bytes: What the thread that writes has handed to the kernel; None where the kernel
+            does not tell.
     """
 
-    state: State = "closed"
+    state: StoreState = "closed"
     trouble: str = ""
     changes: int = 0
     backlog: int = 0
@@ -59,6 +63,8 @@ class StoreStats:
     refused: int = 0
     last_commit_ms: float = 0.0
     size_bytes: int = 0
+    commits: Distribution = field(default_factory=Distribution)
+    written_bytes: int | None = None
 
     @property
     def is_full(self) -> bool:
@@ -144,8 +150,9 @@ class HandOver:
         self._films: list[FilmNote] = []
         self._untold_shed: Counter[str] = Counter()  # shed, no gap is written yet; by camera
         self._failure: StoreError | None = None  # the newest attempt's; None: it went through
-        self._state: State = "closed"
+        self._state: StoreState = "closed"
         self._tally = _Tally()
+        self._commits = Histogram()
 
     # The callers' side
 
@@ -221,6 +228,7 @@ class HandOver:
                 state=self._state,
                 trouble="" if self._failure is None else str(self._failure),
                 waiting=len(self._waiting) + len(self._in_hand),
+                commits=self._commits.distribution(),
                 **asdict(self._tally),
             )
 
@@ -302,6 +310,7 @@ class HandOver:
             tally.refused += len(batch.refused)
             tally.oldest_unsent_wall_ns = result.oldest_unsent_wall_ns
             tally.last_commit_ms = result.took_ms
+            self._commits.observe(result.took_ms / 1e3)
             if self._is_drained():
                 self._progress.notify_all()
 
