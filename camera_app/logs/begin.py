@@ -74,11 +74,12 @@ class LogHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line, if it is not as one before; called with the lock held.
 
-        Debug lines are never withheld: whoever asks for those wants all.
+        Whoever asks for debug lines wants all of all.
         """
         now_s = self._now_s()
         self._tell(self._limiter.due(now_s))
-        if record.levelno < logging.INFO or self._limiter.takes(record, now_s):
+        is_all_wanted = logging.getLogger().isEnabledFor(logging.DEBUG)
+        if is_all_wanted or self._limiter.takes(record, now_s):
             self._write(record)
         else:
             self._withheld += 1

@@ -66,9 +66,14 @@ os.write(handler.stream.fileno(), b"END\\n")
     assert "lost (and 1 more like it in 1 s)\nEND" in text
 
 
-def test_debug_lines_are_never_withheld() -> None:
-    text = output("logging.getLogger().setLevel('DEBUG')\nfor i in range(5): log.debug('x')")
-    assert text.count(" x\n") == 5
+def test_whoever_wants_debug_lines_gets_all_of_all() -> None:
+    text = output(
+        """
+logging.getLogger().setLevel('DEBUG')
+for i in range(5): log.debug('x'); log.warning('y')
+"""
+    )
+    assert (text.count(" x\n"), text.count(" y\n")) == (5, 5)
 
 
 def test_what_native_code_writes_is_a_line_without_secrets() -> None:
