@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from camera_app.config import load_config
 from camera_app.errors import ConfigError
 from tests.commands.test_run import Service
-from tests.publish.conftest import wait_until
 from tests.publish.mosquitto import Mosquitto, free_port
 from tests.tools.test_dashboard import asked_metrics
+from tests.waiting import wait_until
 
 LIMIT_S = 60.0
 # What an idle machine without an Edge TPU or a thermal sensor has nothing to tell of.

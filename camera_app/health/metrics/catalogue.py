@@ -15,13 +15,13 @@ from typing import get_args
 
 from camera_app.clock import seconds
 from camera_app.health.metrics.process import ProcessFigures
-from camera_app.health.readiness import Ability, Readiness
 from camera_app.health.status import CameraFigures, DeviceFigures
 from camera_app.histogram import Distribution
 from camera_app.logs import LogCounts
 from camera_app.media import SpaceLevel
 from camera_app.pipeline import ShedReason
 from camera_app.publish import PublisherState, PublisherStats
+from camera_app.readiness import Ability, Readiness
 from camera_app.scheduling import Condition, DeviceKind, DeviceStats, Reason, ShedCause
 from camera_app.store import StoreState
 

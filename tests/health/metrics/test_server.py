@@ -20,8 +20,8 @@ from camera_app.health.metrics import MetricsServer
 from camera_app.health.metrics.server import CLIENT_LIMIT_S, CLIENTS_AT_MOST
 from camera_app.logs import keep_secret
 from tests.health.metrics.figures import FIGURES
-from tests.publish.conftest import wait_until
 from tests.publish.mosquitto import free_port
+from tests.waiting import wait_until
 
 LIMIT_S = 10.0
 
