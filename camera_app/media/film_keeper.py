@@ -68,6 +68,7 @@ class FilmKeeper(Worker):
         self._jobs: deque[_Closed] = deque()  # bounded by the films that are closed
         self._folders: Mapping[str, FilmFolder] = {}  # replaced, never changed
         self._content: Mapping[str, FolderContent] = {}  # the same
+        self._made_bytes: Mapping[str, int] = {}  # the same; by camera
         # Owned by this thread.
         self._left_behind: Sequence[tuple[FilmFolder, Path]] = ()
         self._tidied_ns: int | None = None
@@ -81,6 +82,10 @@ class FilmKeeper(Worker):
     def content(self, camera: str) -> FolderContent:
         """Return what a camera's folder held when it was last looked at; any thread."""
         return self._content.get(camera, FolderContent())
+
+    def made_bytes(self, camera: str) -> int:
+        """Return the size of all films of a camera made since the start; any thread."""
+        return self._made_bytes.get(camera, 0)
 
     def take(self, folder: FilmFolder, film: EndedFilm) -> None:
         """Look after a film that is closed or cut off; any thread, never waits."""
@@ -155,6 +160,8 @@ class FilmKeeper(Worker):
 
     def _enter(self, film: StoredFilm) -> None:
         self._note([film])
+        made_bytes = self._made_bytes.get(film.camera, 0) + film.size_bytes
+        self._made_bytes = {**self._made_bytes, film.camera: made_bytes}
         _log.debug("film %s is kept: %d bytes", film.name, film.size_bytes)
 
     # After an earlier run

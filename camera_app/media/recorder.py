@@ -29,6 +29,7 @@ class RecordingStats:
         size_bytes: What they take.
         failed: How many were given up by a disk that was full or failed.
         left_out: Pictures that are missing in films because the disk was too slow.
+        made_bytes: Size of all that were finished since the start.
     """
 
     state: str = "off"
@@ -36,6 +37,7 @@ class RecordingStats:
     size_bytes: int = 0
     failed: int = 0
     left_out: int = 0
+    made_bytes: int = 0
 
 
 class Recorder:
@@ -130,6 +132,7 @@ class Recorder:
                 size_bytes=content.size_bytes,
                 failed=self._failed,
                 left_out=self._left_out,
+                made_bytes=self._keeper.made_bytes(self._folder.camera),
             )
 
     # With the lock held

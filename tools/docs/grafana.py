@@ -341,10 +341,11 @@ ROWS = (
                 ],
             ),
             Panel(
-                "Free space and database",
+                "Free space, database and films",
                 "bytes",
                 [
                     Query(_now("disk_free_bytes"), "free"),
+                    Query(f"sum({_now('films_size_bytes', CAMERA)})", "films"),
                     Query(_now("store_size_bytes"), "database"),
                 ],
             ),

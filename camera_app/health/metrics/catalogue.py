@@ -28,6 +28,7 @@ from camera_app.store import StoreState
 PREFIX = "camera_app_"
 _LOST = ("stalled", "crashed", "refused", "ended", "unsupported", "lost")
 _DROPPED = ("thinned", "corrupt", "no_slot")
+_RECORDING = ("off", "ready", "filming", "no_space", "impossible")
 _LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -173,10 +174,17 @@ def _device_steps(scrape: Scrape) -> Iterator[Sample]:
             yield (device.name, device.kind.value, step.value), distribution
 
 
+def _recording_states(scrape: Scrape) -> Iterator[Sample]:
+    for camera, figures in scrape.figures.cameras.items():
+        for (state,), value in _state(_RECORDING, figures.recording.state):
+            yield (camera, state), value
+
+
 def _written_by_part(scrape: Scrape) -> Iterator[Sample]:
     figures = scrape.figures
     yield ("database",), figures.store.written_bytes
     yield ("snapshots",), sum(one.stills.written_bytes for one in figures.cameras.values())
+    yield ("films",), sum(one.recording.made_bytes for one in figures.cameras.values())
 
 
 def _sticks_in_use(scrape: Scrape) -> float:
@@ -345,6 +353,38 @@ CATALOGUE: tuple[Metric, ...] = (
         "snapshots_failed_total",
         "Stills that were not kept, for want of space or of a disk that takes them.",
         lambda camera: camera.stills.failed,
+    ),
+    Metric(
+        PREFIX + "recording_state",
+        _GAUGE,
+        "1 for how a camera's films do: `off`, `ready`, `filming`, `no_space`, `impossible` (what "
+        "the camera sends can neither be copied nor may be encoded).",
+        ("camera", "state"),
+        _recording_states,
+    ),
+    _of_cameras(
+        _GAUGE,
+        "films_kept",
+        "Films of a camera on the disk.",
+        lambda camera: camera.recording.films,
+    ),
+    _of_cameras(
+        _GAUGE,
+        "films_size_bytes",
+        "What they take.",
+        lambda camera: camera.recording.size_bytes,
+    ),
+    _of_cameras(
+        _COUNTER,
+        "films_failed_total",
+        "Films that were given up by a disk that was full or failed.",
+        lambda camera: camera.recording.failed,
+    ),
+    _of_cameras(
+        _COUNTER,
+        "film_pictures_left_out_total",
+        "Pictures that are missing in films because the disk was too slow.",
+        lambda camera: camera.recording.left_out,
     ),
     # Networks and what they run on
     Metric(
@@ -555,7 +595,7 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric(
         PREFIX + "written_bytes_total",
         _COUNTER,
-        "Bytes handed to the kernel for the disk, by what they are for.",
+        "Bytes handed to the kernel for the disk, by what they are for; films when they are done.",
         ("part",),
         _written_by_part,
     ),

@@ -11,7 +11,7 @@ from camera_app.health.metrics.process import ProcessFigures
 from camera_app.health.readiness import readiness_of
 from camera_app.histogram import Distribution
 from camera_app.logs import LogCounts
-from camera_app.media import SnapshotStats, Space
+from camera_app.media import RecordingStats, SnapshotStats, Space
 from camera_app.pipeline import CameraStats, FrameTimes, Step
 from camera_app.publish import PublisherStats
 from camera_app.scheduling import (
@@ -49,6 +49,7 @@ CAMERA = CameraFigures(
         blind_s=3.5,
         times=FrameTimes(dict.fromkeys(Step, SPREAD), SPREAD),
     ),
+    RecordingStats("filming", 3, 9000, 1, 2, 70_000),
     SnapshotStats(5, 1, 12_345),
 )
 PUBLISHER = PublisherStats(

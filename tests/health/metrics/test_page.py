@@ -87,6 +87,9 @@ def test_figures_arrive_as_they_are(page: dict[str, Family]) -> None:
     assert value(page, "broker_state", state="connected") == 1
     assert value(page, "written_bytes_total", part="database") == 8192
     assert value(page, "written_bytes_total", part="snapshots") == 2 * 12_345
+    assert value(page, "written_bytes_total", part="films") == 2 * 70_000
+    assert value(page, "recording_state", camera="front", state="filming") == 1
+    assert value(page, "recording_state", camera="front", state="off") == 0
     assert value(page, "process_memory_bytes", process="service") == 1000
     assert value(page, "log_lines_total", level="error") == 1
     assert value(page, "log_lines_withheld_total") == 132
