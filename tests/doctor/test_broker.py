@@ -17,9 +17,10 @@ from camera_app.doctor import Examined
 from camera_app.doctor.checks import broker as check
 from camera_app.doctor.checks.broker import BrokerFacts, Telling, judge
 from camera_app.errors import BrokerRefused, BrokerUnreachable
-from tests.publish.conftest import Subscriber, wait_until
+from tests.publish.conftest import Subscriber
 from tests.publish.mosquitto import Mosquitto
 from tests.publish.test_security import Authority, authority
+from tests.waiting import wait_until
 
 from .conftest import MadeMachine, kinds
 

@@ -29,8 +29,8 @@ from camera_app.doctor import (
 from camera_app.doctor.examination import DEFAULT_CONFIG
 from camera_app.doctor.subject import Kinds, Subject
 from tests.commands.test_run import Service
-from tests.publish.conftest import wait_until
 from tests.publish.mosquitto import Mosquitto
+from tests.waiting import wait_until
 
 from .conftest import MadeMachine, kinds
 
