@@ -10,6 +10,7 @@ What is said in the packets belongs to the rooms that use this; no rule on resta
 
 from __future__ import annotations
 
+import array
 import contextlib
 import ctypes
 import faulthandler
@@ -39,6 +40,7 @@ _log = logging.getLogger(__name__)
 
 PACKET_LIMIT_BYTES = 64 * 1024
 MAX_DESCRIPTORS = 4
+_DESCRIPTOR_SPACE = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
 KILL_LIMIT_S = 2.0
 
 # From linux/prctl.h.
@@ -86,6 +88,7 @@ class Channel:
         self._ready.register(self._interrupt, select.POLLIN)
         self._guard = threading.Lock()  # guards the eventfd against use after close
         self._is_closed = False
+        self._buffer = bytearray(PACKET_LIMIT_BYTES)  # of the thread that receives
 
     def send(self, data: bytes, descriptors: Sequence[int] = ()) -> None:
         """Send one packet; waits while the other side has too many unread.
@@ -137,14 +140,22 @@ class Channel:
 
     def _read(self) -> Packet:
         try:
-            data, descriptors, _, _ = socket.recv_fds(
-                self._socket, PACKET_LIMIT_BYTES, MAX_DESCRIPTORS
-            )
+            size, ancillary, _, _ = self._socket.recvmsg_into([self._buffer], _DESCRIPTOR_SPACE)
         except OSError as error:
             raise ChannelClosed from error
-        if not data:
+        if not size:
             raise ChannelClosed
-        return Packet(data, tuple(descriptors))
+        data = bytes(memoryview(self._buffer)[:size])
+        return Packet(data, _descriptors(ancillary) if ancillary else ())
+
+
+def _descriptors(ancillary: Sequence[tuple[int, int, bytes]]) -> tuple[int, ...]:
+    """Return the file descriptors that came beside a packet."""
+    found = array.array("i")
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            found.frombytes(data[: len(data) - len(data) % found.itemsize])
+    return tuple(found)
 
 
 def make_shared(name: str, size_bytes: int) -> tuple[int, Pixels]:

@@ -190,6 +190,8 @@ class _Delivery:
                 return
             if self._reader.is_recorded:
                 self._wait_for(shot)
+            else:
+                self._sender.listen(0.0)
             self._pass_on(shot)
             self._see_to_films()
 
@@ -213,19 +215,16 @@ class _Delivery:
         self._counted_ns = self._last_captured_ns
 
     def _wait_for(self, shot: Shot) -> None:
-        """Wait until a recorded picture would have come, had it been filmed now."""
+        """Listen until a recorded picture would have come, had it been filmed now."""
         late_ns = time.monotonic_ns() - self._began_ns - shot.at_ns
         if late_ns > _LATE_LIMIT_NS:
             self._began_ns += late_ns
-        while late_ns < 0 and not self._sender.is_stopped:
-            self._sender.listen(seconds(-late_ns))
-            late_ns = time.monotonic_ns() - self._began_ns - shot.at_ns
+        self._sender.listen_for(seconds(max(0, -late_ns)))
 
     def _report(self) -> None:
         now_ns = time.monotonic_ns()
         if now_ns - self._counted_ns >= _COUNTS_EVERY_NS:
             self._sender.send_counts(self._counts())
-            self._sender.listen(0.0)
             self._counted_ns = now_ns
 
     def _counts(self) -> Counts:

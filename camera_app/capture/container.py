@@ -239,8 +239,9 @@ def picture_of(frame: VideoFrame) -> Yuv420:
     """Return the planes of a frame: views if it is YUV 4:2:0 already, else converted."""
     size = Size(frame.width, frame.height)
     matrix = _matrix(frame)
-    is_full_range = frame.color_range == _RANGE_FULL or frame.format.name.startswith("yuvj")
-    if frame.format.name not in {"yuv420p", "yuvj420p"}:
+    form = frame.format.name
+    is_full_range = frame.color_range == _RANGE_FULL or form.startswith("yuvj")
+    if form not in {"yuv420p", "yuvj420p"}:
         # In the range it has: halving the chroma is then all the work.
         frame = frame.reformat(format="yuvj420p" if is_full_range else "yuv420p")
     half = Size((size.width + 1) // 2, (size.height + 1) // 2)
@@ -252,15 +253,18 @@ def picture_of(frame: VideoFrame) -> Yuv420:
 
 def _plane_view(plane: VideoPlane, size: Size) -> Pixels:
     """Return a view; the array keeps the plane, and the plane its frame, alive."""
-    rows: Pixels = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    return rows[: size.height, : size.width]
+    view: Pixels = np.ndarray(
+        (size.height, size.width), np.uint8, memoryview(plane), strides=(plane.line_size, 1)
+    )
+    return view
 
 
 def _matrix(frame: VideoFrame) -> ColourMatrix:
-    if frame.colorspace == _SPACE_UNSPECIFIED:
+    space = frame.colorspace
+    if space == _SPACE_UNSPECIFIED:
         # What players do where a file does not say.
         return ColourMatrix.BT709 if frame.height >= _HD_HEIGHT else ColourMatrix.BT601
-    return ColourMatrix.BT709 if frame.colorspace == _SPACE_BT709 else ColourMatrix.BT601
+    return ColourMatrix.BT709 if space == _SPACE_BT709 else ColourMatrix.BT601
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ import numpy as np
 
 from camera_app.capture.source import MOST_PIXELS
 from camera_app.children import Channel, Packet, attach_shared, make_shared
+from camera_app.threads import Deadline
 from camera_app.values import ColourMatrix, Pixels, Size, Yuv420
 
 SLOTS = 3
@@ -161,17 +162,19 @@ class Layout:
 
     @property
     def bytes_needed(self) -> int:
-        return self.size.width * self.size.height + 2 * self.half.width * self.half.height
+        half = self.half
+        return self.size.width * self.size.height + 2 * half.width * half.height
 
     def over(self, memory: Pixels) -> Yuv420:
         """Return the planes as views of `memory`, uint8 (bytes_needed,)."""
+        half = self.half
         luma_ends = self.size.width * self.size.height
-        u_ends = luma_ends + self.half.width * self.half.height
-        half_shape = (self.half.height, self.half.width)
+        u_ends = luma_ends + half.width * half.height
+        half_shape = (half.height, half.width)
         return Yuv420(
             memory[:luma_ends].reshape(self.size.height, self.size.width),
             memory[luma_ends:u_ends].reshape(half_shape),
-            memory[u_ends : self.bytes_needed].reshape(half_shape),
+            memory[u_ends : u_ends + half.width * half.height].reshape(half_shape),
             self.matrix,
             self.is_full_range,
         )
@@ -191,8 +194,9 @@ class FrameSender:
         self.order: FilmOrder | None = None  # the newest that came; whoever obeys takes it away
 
     def send(self, picture: Yuv420, captured_ns: int, counts: Counts) -> None:
-        """Hand a picture over, or count it when there is no slot."""
-        self.listen(0.0)
+        """Hand a picture over, or count it when there is no slot; `listen` now and then besides."""
+        if not self._free:
+            self.listen(0.0)
         if Layout.of(picture) != self._layout:
             self._announce(Layout.of(picture))
         if not self._free:
@@ -217,14 +221,26 @@ class FrameSender:
         """Take what the parent has said, waiting at most this long for its first word."""
         while not self.is_stopped and (packet := self._channel.receive(timeout_s)) is not None:
             timeout_s = 0.0
-            if packet.data == STOP:
-                self.is_stopped = True
-            elif packet.data.startswith(ORDER):
-                self.order = _order_of(json.loads(packet.data[1:]))
-            else:
-                _, generation, slot = _RELEASE.unpack(packet.data)
-                if generation == self._generation:
-                    self._free.append(slot)
+            self._hear(packet)
+
+    def listen_for(self, span_s: float) -> None:
+        """Take what the parent says for so long, or until it says to stop."""
+        deadline = Deadline(span_s)
+        while not self.is_stopped:
+            packet = self._channel.receive(deadline.remaining_s())
+            if packet is None:
+                return
+            self._hear(packet)
+
+    def _hear(self, packet: Packet) -> None:
+        if packet.data == STOP:
+            self.is_stopped = True
+        elif packet.data.startswith(ORDER):
+            self.order = _order_of(json.loads(packet.data[1:]))
+        else:
+            _, generation, slot = _RELEASE.unpack(packet.data)
+            if generation == self._generation:
+                self._free.append(slot)
 
     def _announce(self, layout: Layout) -> None:
         size_bytes = layout.bytes_needed

@@ -48,7 +48,7 @@ FRESH_LIMIT = 256
 # Acknowledged rows that the store has not taken out yet; with a full disk they would pile up.
 SETTLING_LIMIT = 5000
 # paho wants to look at its timers about once a second.
-TICK_S = 0.5
+TICK_S = 1.0
 # A broker may answer pings and yet acknowledge nothing; then another connection is tried.
 ACKNOWLEDGE_LIMIT_S = 30.0
 GOODBYE_LIMIT_S = 1.5

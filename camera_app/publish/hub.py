@@ -40,7 +40,8 @@ RECORD_NAME = "home_assistant.json"
 RECORD_LIMIT_BYTES = 4_000_000
 # Commands that wait; more than that within a moment is a flood, of which the newest are refused.
 INBOX_LIMIT = 64
-WAIT_S = 0.5
+WAIT_S = 0.5  # while the broker has not confirmed all that was announced
+IDLE_S = 5.0  # afterwards: whatever comes ends the wait
 # A hub that restarts twice within this is told all once.
 SHORTEST_DELAY_S = 1.0
 
@@ -243,9 +244,10 @@ class Hub(Worker):
     def _wait_s(self) -> float:
         if self._inbox or self._has_hub_come.is_set():
             return 0.0
+        longest_s = IDLE_S if self._is_announced else WAIT_S
         if self._welcome_ns is None:
-            return WAIT_S
-        return min(WAIT_S, max(0.0, seconds(self._welcome_ns - self._clock.monotonic_ns())))
+            return longest_s
+        return min(longest_s, max(0.0, seconds(self._welcome_ns - self._clock.monotonic_ns())))
 
     # Commands
 

@@ -195,14 +195,16 @@ class HandOver:
 
     def settle(self, rows: Iterable[int]) -> None:
         with self._work:
+            is_first = not self._settled
             self._settled.update(rows)
-            if len(self._settled) >= SETTLE_GROUP:
+            if is_first or len(self._settled) >= SETTLE_GROUP:
                 self._work.notify()
 
     def refuse(self, row: int, code: int) -> None:
         """Note that the broker never takes a row; it leaves the outbox by `settle`."""
         with self._work:
             self._refused[row] = code
+            self._work.notify()
 
     def note_films(self, notes: Iterable[FilmNote]) -> None:
         """Have written down what became of films; no hurry, the files can be found again."""
@@ -259,20 +261,31 @@ class HandOver:
             self._state = "open"
             self._tally = _Tally(changes, backlog, oldest_unsent_wall_ns)
 
-    def take(self, limit: int, timeout_s: float) -> Batch:
+    def take(self, limit: int, timeout_s: float, *, idle_s: float = 0.0) -> Batch:
         """Return what is to be written: at once if changes wait, else what came in the time.
 
         Settled rows alone are no hurry: they are told again after a crash, which does no harm,
         and so a quiet camera writes once for an event and not twice.
+
+        Args:
+            limit: Of changes.
+            timeout_s: How long settled rows are gathered.
+            idle_s: How long to wait before that for anything at all.
         """
         with self._work:
-            self._work.wait_for(self._is_urgent, timeout_s)
+            if idle_s:
+                self._work.wait_for(self._has_any, idle_s)
+            if self._has_any():
+                self._work.wait_for(self._is_urgent, timeout_s)
             self._in_hand = self._waiting.take(limit)
             settled, self._settled = self._settled, set()
             refused, self._refused = self._refused, {}
             shed, self._untold_shed = self._untold_shed, Counter()
             films, self._films = self._films, []
             return Batch(self._in_hand, frozenset(settled), refused, shed, films)
+
+    def _has_any(self) -> bool:
+        return self._is_urgent() or bool(self._settled or self._refused)
 
     def _is_urgent(self) -> bool:
         return (

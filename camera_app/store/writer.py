@@ -27,6 +27,7 @@ from camera_app.threads import Closed, Worker
 _log = logging.getLogger(__name__)
 
 SETTLE_DELAY_S = 0.5
+IDLE_S = 2.0  # between two looks at whether limits have been reached, when nothing comes
 # A card that is worn, or tidies itself up, may keep one transaction waiting so long.
 DISK_LIMIT_S = 60.0
 RETENTION_INTERVAL_S = 60.0
@@ -77,7 +78,9 @@ class Writer(Worker):
         self._handover.close()
 
     def run_once(self) -> None:
-        batch = self._handover.take(self._group_limit, SETTLE_DELAY_S)
+        is_asking = self._undated_row is not None  # whether the date is known by now
+        idle_s = SETTLE_DELAY_S if is_asking else IDLE_S
+        batch = self._handover.take(self._group_limit, SETTLE_DELAY_S, idle_s=idle_s)
         self.promise(DISK_LIMIT_S)
         if not batch.is_empty and not self._write(batch):
             self.rest(self._pause_s)
