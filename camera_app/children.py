@@ -77,7 +77,7 @@ class Packet:
 class Channel:
     """One end of a packet socket: whole messages, in order, with file descriptors.
 
-    `send` and `receive` belong to one thread; `interrupt` may be called from any.
+    `send` and `receive` belong to one thread; `interrupt` and `tell` may be called from any.
     """
 
     def __init__(self, end: socket.socket) -> None:
@@ -86,7 +86,9 @@ class Channel:
         self._ready = select.poll()
         self._ready.register(end, select.POLLIN)
         self._ready.register(self._interrupt, select.POLLIN)
-        self._guard = threading.Lock()  # guards the eventfd against use after close
+        # Guards both descriptors against use after close. A picture may be let go of, and told
+        # of, at any moment: also while this thread holds it.
+        self._guard = threading.RLock()
         self._is_closed = False
         self._buffer = bytearray(PACKET_LIMIT_BYTES)  # of the thread that receives
 
@@ -103,6 +105,16 @@ class Channel:
                 self._socket.send(data)
         except OSError as error:
             raise ChannelClosed from error
+
+    def tell(self, data: bytes) -> None:
+        """Send one packet from any thread, without waiting; nothing if this end is closed.
+
+        For what is sent so seldom that the other side always has room for it.
+        """
+        with self._guard:
+            if not self._is_closed:
+                with contextlib.suppress(OSError):  # the other side is gone
+                    self._socket.send(data, socket.MSG_DONTWAIT)
 
     def receive(self, timeout_s: float | None = None) -> Packet | None:
         """Return the next packet, or None when the time is over or `interrupt` was called.

@@ -1,8 +1,8 @@
 """What a source child and its parent say to each other, and how a picture lies in memory.
 
-The child announces memory, then a frame in one of its slots, again and again; the parent copies
-the frame out and gives the slot back. A child has no free slot only while the parent is busy;
-then its newest frame is dropped, and counted.
+The child announces memory, then a frame in one of its slots, again and again; the parent gives
+the slot back when it has no more use for the frame, and copies what it keeps for long. A child has
+no free slot only while the parent is busy; then its newest frame is dropped, and counted.
 
 Child to parent: `M` memory (with a descriptor), `F` frame, `C` counts, `V` news of a film, `E` the
 end and why. Parent to child: `R` slot given back, `O` what is to be filmed, `S` stop.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import weakref
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,7 +25,10 @@ from camera_app.children import Channel, Packet, attach_shared, make_shared
 from camera_app.threads import Deadline
 from camera_app.values import ColourMatrix, Pixels, Size, Yuv420
 
-SLOTS = 3
+SLOTS = 4
+# Pictures that the parent may keep where they lie: the newest, and the one before it until that
+# is seen through. The child has the others to go on with.
+MOST_LENT = 2
 # Where a child, whatever it has become, says a picture is larger, nothing is copied. A picture
 # may be twice as large as the largest that is read: a camera at the ribbon has no such limit.
 MOST_BYTES = 3 * MOST_PIXELS
@@ -279,12 +283,13 @@ class Unintelligible(Exception):
 
 
 class FrameReceiver:
-    """The parent's side: copies pictures out of slots and gives the slots back."""
+    """The parent's side: lends pictures where they lie, or copies them, and gives slots back."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._layout: Layout | None = None
         self._slots: list[Pixels] = []
+        self._loans: list[weakref.ref[Pixels] | None] = []  # by slot
         self._generation = -1
 
     def receive(self, timeout_s: float) -> Said | None:
@@ -337,14 +342,31 @@ class FrameReceiver:
         memory = attach_shared(packet.descriptors[0], SLOTS * layout.bytes_needed)
         self._layout, self._generation = layout, int(said["generation"])
         self._slots = np.split(memory, SLOTS)
+        self._loans = [None] * SLOTS  # those of other memory matter no more
 
     def _delivery(self, data: bytes) -> Delivery:
         _, generation, slot, captured_ns, *told = _FRAME.unpack(data)
         if self._layout is None or generation != self._generation or slot >= SLOTS:
             raise ValueError(f"a frame in slot {slot} of memory {generation}, which is not ours")
-        picture = self._layout.over(self._slots[slot].copy())
-        self._channel.send(_RELEASE.pack(RELEASE, generation, slot))
+        picture = self._layout.over(self._held(slot, _RELEASE.pack(RELEASE, generation, slot)))
         return Delivery(picture, captured_ns, Counts(*told))
+
+    def _held(self, slot: int, release: bytes) -> Pixels:
+        """Return the bytes of a slot, to be kept for as long as anybody likes.
+
+        They lie where they are until the last array over them is gone; then the slot is given
+        back, by whatever thread that is. Where too many are kept already they are copied.
+        """
+        if sum(loan is not None and loan() is not None for loan in self._loans) >= MOST_LENT:
+            copied = self._slots[slot].copy()
+            self._channel.send(release)
+            return copied
+        # Over a memoryview: arrays over an array are tied to the one at the bottom, which is
+        # then this one, and not the whole memory.
+        lent: Pixels = np.frombuffer(self._slots[slot].data, np.uint8)
+        channel = self._channel  # not the receiver, which holds the loan: that would be a circle
+        self._loans[slot] = weakref.ref(lent, lambda _: channel.tell(release))
+        return lent
 
 
 def _order_of(said: dict[str, Any]) -> FilmOrder:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from camera_app.capture.wire import (
+    MOST_LENT,
     SLOTS,
     Counts,
     Delivery,
@@ -17,7 +18,7 @@ from camera_app.capture.wire import (
     Unintelligible,
 )
 from camera_app.children import Channel, make_shared
-from camera_app.values import ColourMatrix, Size, Yuv420
+from camera_app.values import ColourMatrix, Pixels, Size, Yuv420
 
 LIMIT_S = 5.0
 
@@ -77,6 +78,45 @@ def test_what_has_come_across_is_ours_and_stays(ends: Ends) -> None:
         ends.sender.send(picture(value), value, Counts())
         got.append(ends.delivery())
     assert [int(one.picture.luma[3, 3]) for one in got] == list(range(10, 10 + 3 * SLOTS))
+
+
+def is_lent(ends: Ends, plane: Pixels) -> bool:
+    """Tell whether a plane lies in the memory that the child announced last."""
+    return any(np.shares_memory(plane, slot) for slot in ends.receiver._slots)
+
+
+def test_a_picture_lies_where_it_is_until_its_last_part_is_let_go(ends: Ends) -> None:
+    """As many as may be are kept in the child's memory; a part of a picture keeps all of it."""
+    for value in range(MOST_LENT):
+        ends.sender.send(picture(value), value, Counts())
+    kept = [ends.delivery().picture.luma[2:4, 2:4] for _ in range(MOST_LENT)]
+    assert all(is_lent(ends, part) for part in kept)
+    ends.sender.listen(0.0)
+    assert len(ends.sender._free) == SLOTS - MOST_LENT
+    assert [int(part[0, 0]) for part in kept] == list(range(MOST_LENT))
+    kept.clear()
+    ends.sender.listen(0.0)
+    assert len(ends.sender._free) == SLOTS
+
+
+def test_whoever_keeps_many_pictures_does_not_hold_the_child_up(ends: Ends) -> None:
+    kept = []
+    for value in range(5 * SLOTS):
+        ends.sender.send(picture(value), value, Counts())
+        kept.append(ends.delivery())
+    assert ends.sender.no_slot == 0
+    lent = [one for one in kept if is_lent(ends, one.picture.u)]
+    assert len(lent) == MOST_LENT
+
+
+def test_a_picture_outlives_the_child_and_whoever_received_it() -> None:
+    ends = Ends()
+    ends.sender.send(picture(8), 1, Counts())
+    kept = ends.delivery()
+    ends.child.close()
+    ends.parent.close()
+    del ends
+    assert int(kept.picture.luma[3, 3]) == 8
 
 
 def test_without_a_free_slot_the_newest_is_dropped_and_counted(ends: Ends) -> None:
