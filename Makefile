@@ -12,7 +12,6 @@ DATA ?=
 PEOPLE ?= $(wildcard ../shared/images/coco_val128)
 FACES ?= $(wildcard ../shared/images/faces_lfw10)
 # A film in which a person comes and goes, for `make ha`.
-PERSON_CLIP ?= $(firstword $(wildcard ../shared/clips/signers/book.mkv) $(CLIP))
 # Further words for pytest, such as ARGS="-k tracker".
 ARGS ?=
 
@@ -55,7 +54,7 @@ check: ## format, lint, types, security, and which room may import which
 
 ha: ## try the camera with the real Home Assistant, two versions of it, minutes once they are installed
 	@tools/setup.sh dev
-	@$(BIN)/python -m tools.home_assistant --clip '$(PERSON_CLIP)'
+	@$(BIN)/python -m tools.home_assistant
 
 docs: ## write the generated reference pages
 	@tools/setup.sh run

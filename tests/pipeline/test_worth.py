@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from camera_app.config import CameraSettings, EventSettings, ZoneSettings
+from camera_app.config import CameraSettings, EventSettings, LineSettings, ZoneSettings
 from camera_app.pipeline.worth import Followed, rules_of, worth_of
 from camera_app.scheduling.load import Worth
 from camera_app.values import Box
@@ -45,3 +45,9 @@ def test_a_zone_is_a_rule_for_the_classes_that_it_counts() -> None:
     assert rules(bed) == [False, True, False]
     assert rules(mat, bed) == [True, True, False]
     assert rules(mat, labels=()) == [True, True, True]
+
+
+def test_a_line_is_a_rule_as_a_zone_is() -> None:
+    sill = LineSettings(name="sill", points=((0.0, 0.5), (1.0, 0.5)), labels=("cat",))
+    has_rule = rules_of(CameraSettings(source="x", lines=(sill,)))
+    assert [has_rule(label) for label in ("person", "cat")] == [False, True]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from camera_app.publish.commands import Result, result_message
 from camera_app.publish.contract import Channel, JsonObject, Word
 from camera_app.store import CommittedChange
 from camera_app.store.gaps import Gap, gap_record
+from camera_app.values import Crossing, CrossingCount, Direction, EventChange, Loitering
 from tests import wire
 from tests.publish.conftest import make_change
 from tools.docs import asyncapi
@@ -24,8 +25,8 @@ from tools.docs.asyncapi import Undocumented, document, parse_docstring, topics,
 EVENT = "camera_app/cam1/front/event"
 
 
-def event_message(**edit: Any) -> bytes:
-    change = make_change(1)
+def event_message(change: EventChange | None = None, **edit: Any) -> bytes:
+    change = change or make_change(1)
     record = canonical_json(change_record(change))
     row = CommittedChange(1, "front", 5, change.event.event_id, "started", 0, 0, record)
     told = json.loads(ledger_message(row, device_id="cam1", is_delayed=False))
@@ -140,6 +141,21 @@ def test_a_message_as_we_send_it_fits() -> None:
 def test_a_message_that_differs_is_found_out(edit: dict[str, Any], said: str) -> None:
     found = "\n".join(problems(EVENT, event_message(**edit)))
     assert re.search(said, found), found
+
+
+def test_what_rules_find_fits_and_so_does_what_earlier_versions_wrote() -> None:
+    change = make_change(1)
+    crossed = replace(change.event, crossings=(CrossingCount("sill", Direction.IN, 2),))
+    found = [
+        replace(change, event=crossed, crossing=Crossing("sill", Direction.IN, change.at_ns)),
+        replace(change, loitering=Loitering("mat", change.at_ns, 1)),
+        replace(change, event=replace(change.event, loitered_zones=("mat",))),
+    ]
+    for one in found:
+        assert problems(EVENT, event_message(one)) == []
+    fields = ("crossing", "crossings", "loitering", "loitered_zones")
+    assert problems(EVENT, event_message(**dict.fromkeys(fields, ...))) == []
+    assert problems(EVENT, event_message(crossing={"line": "sill", "direction": "up"}))
 
 
 def test_wrong_topics_flags_and_words_are_found_out() -> None:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from camera_app.demo import make_film
 from tools.home_assistant.environments import EDITIONS, made
 from tools.home_assistant.processes import TrialFailed
 from tools.home_assistant.trial import Report, Trial, table
@@ -18,7 +19,8 @@ from tools.home_assistant.trial import Report, Trial, table
 def main() -> int:
     """Try each edition; return 0 if all went well."""
     parser = argparse.ArgumentParser(prog="python -m tools.home_assistant", description=__doc__)
-    parser.add_argument("--clip", required=True, help="a film in which a person comes and goes")
+    told = "a film in which people come, cross the middle and go; default: a made one"
+    parser.add_argument("--clip", type=Path, help=told)
     parser.add_argument("--only", choices=[one.name for one in EDITIONS], help="one edition")
     parser.add_argument("--keep", type=Path, help="folder for what the programs write")
     words = parser.parse_args()
@@ -31,7 +33,9 @@ def main() -> int:
         if words.only in (None, edition.name):
             folder = (words.keep or Path(tempfile.mkdtemp())) / edition.name
             shutil.rmtree(folder, ignore_errors=True)
-            trial = Trial(made(edition), folder, f"{words.clip}?loop=1", edition.style)
+            folder.mkdir(parents=True)
+            clip = words.clip or make_film(folder).clip
+            trial = Trial(made(edition), folder, f"{clip}?loop=1", edition.style)
             try:
                 trial.run()
             except TrialFailed as error:

@@ -40,6 +40,8 @@ config:
 onboarding:
 counter:
   triggered:
+  crossed:
+  loitered:
 automation: !include automations.yaml
 logger:
   default: warning

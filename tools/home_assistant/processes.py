@@ -20,6 +20,19 @@ LIMIT_S = 60.0
 LOOK_S = 0.02
 
 
+# A zone in which whoever comes is for longer than two seconds, and a line that some of them cross.
+RULES = """
+[[camera.front.zones]]
+name = "mat"
+polygon = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
+loitering_s = 2.0
+[[camera.front.lines]]
+name = "middle"
+points = [[0.5, 1.0], [0.5, 0.0]]
+labels = ["person"]
+"""
+
+
 class TrialFailed(Exception):
     """Something did not happen, or should not have."""
 
@@ -128,16 +141,8 @@ class Camera(Program):
         command = [sys.executable, "-m", "camera_app", "run", "--config", str(self._settings)]
         super().__init__(command, folder / "camera.log")
 
-    def configure(self, *, discovery: str = "device", zones: Sequence[str] = ("mat",)) -> None:
+    def configure(self, *, discovery: str = "device", has_rules: bool = True) -> None:
         """Write its configuration; takes effect with the next start."""
-        cameras = "".join(
-            f"""
-[[camera.front.zones]]
-name = "{zone}"
-polygon = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
-"""
-            for zone in zones
-        )
         self._settings.write_text(
             f"""device_id = "trial"
 [data]
@@ -160,5 +165,6 @@ edgetpu = "off"
 [camera.front]
 source = "{self._source}"
 fps = 5
-{cameras}"""
+motion.hold_s = 1.0
+{RULES if has_rules else ""}"""
         )

@@ -28,7 +28,24 @@ FACES = "switch.trial_front_faces"
 MODEL = "select.trial_front_model"
 PROFILE = "select.trial_profile"
 SELF_TEST = "binary_sensor.trial_self_test"
-COUNTER = "counter.triggered"
+MOTION = "binary_sensor.trial_front_motion"
+BEST = "image.trial_front_best_person"
+FREE = "sensor.trial_free_disk_space"
+DISK = "sensor.trial_disk"
+# Entities that fire, what they may say, and an attribute that they must have.
+EVENTS = {
+    "event.trial_front_person_event": (("started", "updated", "ended"), "event_id"),
+    "event.trial_front_face_event": (("started", "updated", "ended"), "event_id"),
+    "event.trial_front_line_crossed": (("in", "out"), "line"),
+    "event.trial_front_loitering": (("started", "continued"), "zone"),
+}
+RULES_EVENTS = {"event.trial_front_line_crossed", "event.trial_front_loitering"}
+# Device triggers, and what counts them.
+COUNTERS = {
+    "person started": "counter.triggered",
+    "crossed middle in": "counter.crossed",
+    "loitering mat": "counter.loitered",
+}
 GONE = "unavailable"
 JPEG = b"\xff\xd8\xff"
 EVENT_LIMIT_S = 180.0  # until somebody comes before the camera again
@@ -81,6 +98,9 @@ class Trial:
         steps: list[Callable[[], None]] = [
             self._discover,
             self._see,
+            self._hear_of_events,
+            self._feel_motion,
+            self._look_at_the_disk,
             self._toggle,
             self._choose,
             self._trigger,
@@ -89,7 +109,7 @@ class Trial:
             self._restart_the_hub,
             self._restart_by_button,
             self._start_in_every_order,
-            self._take_a_zone_away,
+            self._take_rules_away,
             self._change_the_style,
             self._switch_off,
         ]
@@ -117,6 +137,10 @@ class Trial:
             f"{what}: {entity} in {states}", lambda: self._hub.state(entity) in states, limit_s
         )
         self._note(what, took_s)
+
+    def _wait_other_than(self, entity: str, *states: str) -> None:
+        what = f"{entity} in a state other than {states}"
+        wait_for(what, lambda: self._hub.state(entity) not in states, EVENT_LIMIT_S)
 
     # The steps
 
@@ -153,19 +177,26 @@ class Trial:
     def _see(self) -> None:
         self._wait("the camera sees", SEES, "on")
         self._wait("a person is there", PERSON, "on", limit_s=EVENT_LIMIT_S)
-        live, best = "camera.trial_front", "image.trial_front_best_person"
-        took_s = wait_for("a live picture", lambda: self._shows(live))
+        took_s = wait_for("a live picture", lambda: self._shows("camera.trial_front"))
         self._note("a live picture", took_s)
-        self._note("the best shot", wait_for("best shot", lambda: self._shows(best), EVENT_LIMIT_S))
-        event = "event.trial_front_person_event"
-        wait_for(
-            "an event",
-            lambda: self._hub.state(event) not in ("", "unknown", GONE),
-            EVENT_LIMIT_S,
-        )
-        kinds = self._hub.states()[event]["attributes"]
-        if kinds["event_type"] not in ("started", "updated", "ended") or not kinds["event_id"]:
-            raise TrialFailed(f"the event says {kinds}")
+        self._note("the best shot", wait_for("best shot", lambda: self._shows(BEST), EVENT_LIMIT_S))
+
+    def _hear_of_events(self) -> None:
+        """Wait until each kind of event has been told, and look at what it says."""
+        for entity, (types, needed) in EVENTS.items():
+            self._wait_other_than(entity, "", "unknown", GONE)
+            said = self._hub.states()[entity]["attributes"]
+            if said["event_type"] not in types or not said.get(needed) or not said.get("label"):
+                raise TrialFailed(f"{entity} says {said}")
+
+    def _feel_motion(self) -> None:
+        for state in ("on", "off", "on"):
+            self._wait(f"motion {state}", MOTION, state, limit_s=EVENT_LIMIT_S)
+
+    def _look_at_the_disk(self) -> None:
+        wait_for("free space", lambda: self._hub.state(FREE).isdigit())
+        if self._hub.state(DISK) not in ("ample", "no_media", "no_snapshots", "full"):
+            raise TrialFailed(f"the disk is {self._hub.state(DISK)}")
 
     def _shows(self, entity: str) -> bool:
         try:
@@ -182,6 +213,8 @@ class Trial:
         self._wait("threshold set back", THRESHOLD, "0.5")
         self._switch("switch.turn_on", PRIVACY, "on")
         self._wait("what it saw is unavailable in privacy", PERSON, GONE)
+        took_s = wait_for("no best shot", lambda: not self._shows(BEST))
+        self._note("the best shot is withdrawn in privacy", took_s)
         if self._hub.state(DETECTION) == GONE:
             raise TrialFailed("a closed camera cannot be opened again from the hub")
         self._switch("switch.turn_off", PRIVACY, "off")
@@ -211,32 +244,36 @@ class Trial:
         self._wait(f"{entity.partition('_')[2].replace('_', ' ')} {state}", entity, state)
 
     def _trigger(self) -> None:
-        """Fire an automation by a device trigger."""
-        text = self._hub.render(f"{{{{ device_id('{DETECTION}') }}}}")
-        trigger = {
-            "platform": "device",
-            "domain": "mqtt",
-            "device_id": text,
-            "type": "person started",
-            "subtype": "front",
-        }
-        automation = {
-            "id": "count",
-            "alias": "Count",
-            "trigger": [trigger],
-            "action": [{"service": "counter.increment", "target": {"entity_id": COUNTER}}],
-        }
+        """Fire automations by device triggers."""
+        device_id = self._hub.render(f"{{{{ device_id('{DETECTION}') }}}}")
+        automations = [
+            {
+                "id": counter,
+                "alias": kind,
+                "trigger": [
+                    {
+                        "platform": "device",
+                        "domain": "mqtt",
+                        "device_id": device_id,
+                        "type": kind,
+                        "subtype": "front",
+                    }
+                ],
+                "action": [{"service": "counter.increment", "target": {"entity_id": counter}}],
+            }
+            for kind, counter in COUNTERS.items()
+        ]
         # YAML takes JSON.
-        (self._hub.folder / "automations.yaml").write_text(json.dumps([automation]))
+        (self._hub.folder / "automations.yaml").write_text(json.dumps(automations))
         self._hub.call("automation.reload", "")
         # Whoever is there just now is a new event after this.
         wait_for("somebody there", lambda: self._hub.state(PERSON) == "on", EVENT_LIMIT_S)
         self._hub.call("switch.turn_off", DETECTION)
         wait_for("nobody there", lambda: self._hub.state(PERSON) == "off")
         self._hub.call("switch.turn_on", DETECTION)
-        wait_for(
-            "a device trigger", lambda: self._hub.state(COUNTER) not in ("", "0"), EVENT_LIMIT_S
-        )
+        for kind, counter in COUNTERS.items():
+            _log.info("  device trigger %s", kind)
+            self._wait_other_than(counter, "", "0")
 
     def _lose_the_camera(self) -> None:
         self._camera.kill()
@@ -290,14 +327,16 @@ class Trial:
             wait_for(f"every entity: {what}", self._has_all)
             self._refuse_complaints()
 
-    def _take_a_zone_away(self) -> None:
+    def _take_rules_away(self) -> None:
+        """Take the zone and the line out of the configuration."""
         before = self._known()
-        self._reconfigure(zones=())
+        self._reconfigure()
         wait_for("the zone's entities to go", lambda: IN_ZONE not in self._hub.states())
         wait_for("the others to stay", self._has_all)
         gone = before - self._known()
-        if any("_mat_" not in name for name in gone):
-            raise TrialFailed(f"more went than the zone: {sorted(gone)}")
+        wanted = {name for name in before if "_mat_" in name} | RULES_EVENTS
+        if gone != wanted:
+            raise TrialFailed(f"not what was taken away: {sorted(gone ^ wanted)}")
 
     def _change_the_style(self) -> None:
         """Between both styles, and back; a version before 2024.12 knows one only."""
@@ -305,19 +344,19 @@ class Trial:
             return
         before = self._known()
         for style in ("entity", "device"):
-            self._reconfigure(discovery=style, zones=())
+            self._reconfigure(discovery=style)
             self._wait(f"back in {style} style", SEES, "on")
             wait_for("every entity", self._has_all)
             if self._known() != before:
                 raise TrialFailed(f"other entities: {sorted(self._known() ^ before)}")
 
     def _switch_off(self) -> None:
-        self._reconfigure(discovery="off", zones=())
+        self._reconfigure(discovery="off")
         self._note("all removed", wait_for("no entity", lambda: not self._known()))
 
-    def _reconfigure(self, *, discovery: str = "", zones: tuple[str, ...]) -> None:
+    def _reconfigure(self, *, discovery: str = "") -> None:
         self._camera.stop()
-        self._camera.configure(discovery=discovery or self.report.style, zones=zones)
+        self._camera.configure(discovery=discovery or self.report.style, has_rules=False)
         self._camera.start()
 
 
