@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from camera_app.config import Config, load_config
 from camera_app.doctor.catalogue import CRASHED, HUNG
@@ -19,12 +19,11 @@ from camera_app.doctor.service import find_service, running_config
 from camera_app.doctor.subject import Check, Examined, Subject
 from camera_app.doctor.together import Undone, done_together
 from camera_app.errors import ConfigError
+from camera_app.logs import keep_file_secret, keep_secret, redact
 
 DEFAULT_CONFIG = Path("/etc/camera-app/camera.toml")
 LIMIT_S = 12.0
 GRACE_S = 1.5  # for a check to notice by itself that its time is over
-SHORTEST_SECRET = 3  # shorter ones would take letters out of everything
-HIDDEN = "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +81,11 @@ def _loaded(path: Path) -> tuple[Config | None, ConfigError | None]:
 
 def examined(subject: Subject, checks: Sequence[Check]) -> list[Report]:
     """Do checks, all at once, each within its time; what fails or hangs is a finding."""
+    if subject.config is not None:
+        _keep_secrets(subject.config)
     tasks = {check.name: partial(_done, check, subject) for check in checks}
     outcomes = done_together(tasks, subject.limit_s + GRACE_S)
-    secrets = secrets_of(subject.config)
-    return [_discreet(_report(check, outcomes[check.name], subject), secrets) for check in checks]
+    return [_discreet(_report(check, outcomes[check.name], subject)) for check in checks]
 
 
 def _done(check: Check, subject: Subject) -> Report:
@@ -106,53 +106,30 @@ def _report(check: Check, outcome: Report | Undone, subject: Subject) -> Report:
 # --- secrets -------------------------------------------------------------------------------------
 
 
-def secrets_of(config: Config | None) -> tuple[str, ...]:
-    """Return every password of a configuration, in each form in which it might be told."""
-    if config is None:
-        return ()
-    plain = [*_in_files(secret_files(config)), *_in_sources(config)]
-    forms = {form for secret in plain for form in (secret, quote(secret, safe=""))}
-    long_first = sorted(forms, key=lambda form: (-len(form), form))
-    return tuple(form for form in long_first if len(form) >= SHORTEST_SECRET)
-
-
-def _in_files(paths: Iterable[Path]) -> Iterable[str]:
-    for path in paths:
-        try:
-            yield path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):  # told by the check of the permissions
-            continue
-
-
-def _in_sources(config: Config) -> Iterable[str]:
+def _keep_secrets(config: Config) -> None:
+    """Make every password of a configuration known as one, whoever may read it later."""
+    for path in secret_files(config):
+        keep_file_secret(path)
     for camera in config.camera.values():
         try:
-            yield urlsplit(camera.source).password or ""
-        except ValueError:
+            keep_secret(urlsplit(camera.source).password or "")
+        except ValueError:  # no address
             continue
 
 
-def _discreet(report: Report, secrets: Sequence[str]) -> Report:
+def _discreet(report: Report) -> Report:
     """Take every secret out of what is told: the last net below those that keep them out."""
-    if not secrets:
-        return report
     found = report.examined
-    facts = tuple(_without(fact, secrets) for fact in found.facts)
-    findings = tuple(_finding_without(finding, secrets) for finding in found.findings)
+    facts = tuple(map(redact, found.facts))
+    findings = tuple(map(_without_secrets, found.findings))
     return replace(report, examined=replace(found, facts=facts, findings=findings))
 
 
-def _finding_without(finding: Finding, secrets: Sequence[str]) -> Finding:
+def _without_secrets(finding: Finding) -> Finding:
     return replace(
         finding,
-        where=_without(finding.where, secrets),
-        what=_without(finding.what, secrets),
-        remedy=_without(finding.remedy, secrets),
-        line=_without(finding.line, secrets),
+        where=redact(finding.where),
+        what=redact(finding.what),
+        remedy=redact(finding.remedy),
+        line=redact(finding.line),
     )
-
-
-def _without(text: str, secrets: Sequence[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, HIDDEN)
-    return text

@@ -18,7 +18,8 @@ from camera_app.errors import CameraAppError
 from camera_app.health import ReadinessReport, read_readiness, runtime_folder
 from camera_app.store import DATABASE_NAME
 
-DEFAULT_RUNTIME_FOLDER = "run/camera-app"
+DEFAULT_UNIT = "camera-app"
+RUNTIME_FOLDERS = "run"
 _PROGRAMS = frozenset({"camera-app", "camera_app"})
 
 
@@ -44,12 +45,14 @@ class Service:
         who: As whom it runs; None: nothing runs, or it is not told.
         config_path: The file that it was started with, as far as that is told.
         readiness: What it says of itself; None: nothing.
+        unit: Name of its unit of systemd, or of the one that it would have.
     """
 
     pid: int | None = None
     who: Who | None = None
     config_path: Path | None = None
     readiness: ReadinessReport | None = None
+    unit: str = DEFAULT_UNIT
 
     @property
     def is_running(self) -> bool:
@@ -82,7 +85,30 @@ def find_service(machine: Machine, data_folder: Path | None, config_path: Path |
         )
     if pid is None:
         return Service()
-    return Service(pid, who_runs(machine, pid), _config_of(machine, pid), _readiness(machine, pid))
+    unit = unit_of(machine, pid)
+    readiness = _readiness(machine, pid, unit)
+    return Service(pid, who_runs(machine, pid), _config_of(machine, pid), readiness, unit)
+
+
+def began_at_s(machine: Machine, pid: int) -> float | None:
+    """Return when a process began, seconds since 1970; None: it is not told."""
+    # The name in brackets may hold anything; after it come the fields from the third on.
+    fields = machine.text(f"proc/{pid}/stat").rpartition(")")[2].split()
+    started = [line for line in machine.text("proc/stat").splitlines() if line.startswith("btime ")]
+    try:
+        ticks, machine_began_s = int(fields[22 - 3]), int(started[0].split()[1])
+    except (IndexError, ValueError):
+        return None
+    return machine_began_s + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def unit_of(machine: Machine, pid: int) -> str:
+    """Return the unit of systemd that a process belongs to, such as `camera-app@porch`."""
+    for line in machine.text(f"proc/{pid}/cgroup").splitlines():
+        name = line.rpartition("/")[2].removesuffix(".service")
+        if name.startswith(DEFAULT_UNIT) and line.endswith(".service"):
+            return name
+    return DEFAULT_UNIT
 
 
 def user_name(uid: int) -> str:
@@ -163,8 +189,8 @@ def _is_same(one: Path | None, other: Path) -> bool:
     return one is not None and os.path.realpath(one) == os.path.realpath(other)
 
 
-def _readiness(machine: Machine, pid: int) -> ReadinessReport | None:
-    for folder in _runtime_folders(machine, pid):
+def _readiness(machine: Machine, pid: int, unit: str) -> ReadinessReport | None:
+    for folder in _runtime_folders(machine, pid, unit):
         try:
             return read_readiness(folder, SystemClock().monotonic_ns())
         except CameraAppError:  # it tells nothing there
@@ -172,7 +198,7 @@ def _readiness(machine: Machine, pid: int) -> ReadinessReport | None:
     return None
 
 
-def _runtime_folders(machine: Machine, pid: int) -> Iterator[Path]:
+def _runtime_folders(machine: Machine, pid: int, unit: str) -> Iterator[Path]:
     try:
         # Only its own user and root may read it.
         told = machine.place(f"proc/{pid}/environ").read_bytes().decode("utf-8", "replace")
@@ -181,4 +207,4 @@ def _runtime_folders(machine: Machine, pid: int) -> Iterator[Path]:
     of_service = runtime_folder(dict(pair.partition("=")[::2] for pair in told.split("\0")))
     if of_service is not None:
         yield of_service
-    yield machine.place(DEFAULT_RUNTIME_FOLDER)
+    yield machine.place(f"{RUNTIME_FOLDERS}/{unit.replace('@', '-')}")

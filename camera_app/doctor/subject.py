@@ -39,6 +39,13 @@ class Subject:
         return user_name((self.service.who or ourselves()).uid)
 
     @property
+    def lacks_config(self) -> str:
+        """Why there is nothing configured to examine."""
+        if self.config_error is not None:
+            return "the configuration is refused"
+        return "there is no configuration"
+
+    @property
     def config_argument(self) -> str:
         """The configuration, for a line to type."""
         return str(self.config_path) if self.config_path is not None else "camera.toml"

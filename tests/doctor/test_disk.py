@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from camera_app.config import parse_config
 from camera_app.doctor.checks import disk
 from camera_app.doctor.checks.disk import DiskFacts, Mount, Wear, mount_of
 from tests.store.test_event_store import in_mount
@@ -167,3 +168,11 @@ def test_a_folder_that_takes_no_file_says_why(made: MadeMachine, tmp_path: Path)
     error = disk._write_error(Path("/proc/self"))
     assert error
     assert kinds(disk.judge(replace(WELL, write_error=error))) == ["disk.unwritable"]
+
+
+def test_films_and_snapshots_count_among_the_limits_where_they_are_kept() -> None:
+    """2000 MB of events, 500 of snapshots; 5000 of films, which are off unless asked for."""
+    config = parse_config('[camera.a]\nsource = "a.mp4"\n')
+    assert disk._limit(config) == 2500 * MB
+    films = parse_config('[camera.a]\nsource = "a.mp4"\nrecording.enabled = true\n')
+    assert disk._limit(films) == 7500 * MB

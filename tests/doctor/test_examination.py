@@ -28,6 +28,7 @@ from camera_app.doctor import (
 )
 from camera_app.doctor.examination import DEFAULT_CONFIG
 from camera_app.doctor.subject import Kinds, Subject
+from camera_app.logs import MASK
 from tests.commands.test_run import Service
 from tests.publish.mosquitto import Mosquitto
 from tests.waiting import wait_until
@@ -102,7 +103,7 @@ def test_no_secret_gets_through_whatever_a_check_says(made: MadeMachine, tmp_pat
     told = json.dumps(as_json([report], None, "")) + "\n".join(as_lines([report]))
     for form in (SECRET, "c0rrect%20h0rse", "batterystaple"):
         assert form not in told
-    assert "it is …" in told
+    assert f"it is {MASK}" in told
 
 
 # --- telling -------------------------------------------------------------------------------------

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from camera_app.doctor import Machine
+from camera_app.doctor import Machine, subject_of
 from camera_app.doctor.checks import configuration, permissions, python, service
 from camera_app.doctor.checks.permissions import Entry, judge_secret, may
 from camera_app.doctor.checks.python import LIBRARIES, PythonFacts
 from camera_app.doctor.checks.service import ServiceFacts
-from camera_app.doctor.service import Service, Who, find_service, running_config, who_runs
+from camera_app.doctor.service import (
+    Service,
+    Who,
+    began_at_s,
+    find_service,
+    running_config,
+    unit_of,
+    who_runs,
+)
 from camera_app.errors import ConfigError, Problem
 from camera_app.health import Ability, Readiness, ReadinessReport, Shortfall
 
@@ -78,14 +87,33 @@ def test_pictures_of_a_camera_that_is_no_more_are_told(made: MadeMachine, tmp_pa
 
 
 def test_a_file_that_was_changed_under_a_running_service_is_told(made: MadeMachine) -> None:
-    made.write("proc/77/cmdline", "")
-    subject = made.subject(ONE_CAMERA, service=Service(77))
+    made.write("proc/stat", "cpu  1 2 3\nbtime 1790000000\n")
+    ticks = 100 * os.sysconf("SC_CLK_TCK")
+    made.write("proc/77/stat", f"77 (camera (app)) S {'0 ' * 18}{ticks} 0 0\n")
+    subject = made.subject(ONE_CAMERA, service=Service(77, unit="camera-app@porch"))
     assert subject.config_path is not None
-    began_s = (made.root / "proc/77").stat().st_mtime
+    began_s = 1_790_000_100.0
     os.utime(subject.config_path, (began_s + 5, began_s + 5))
-    assert kinds(configuration.examine(subject)) == ["configuration.changed_since_start"]
+    [finding] = configuration.examine(subject).findings
+    assert finding.kind == "configuration.changed_since_start"
+    assert finding.line.endswith("reload-or-restart camera-app@porch")
     os.utime(subject.config_path, (began_s - 5, began_s - 5))
     assert kinds(configuration.examine(subject)) == []
+
+
+def test_the_begin_of_a_real_process_is_known() -> None:
+    began_s = began_at_s(Machine(Path("/")), os.getpid())
+    assert began_s is not None
+    assert 0 <= time.time() - began_s < 86_400
+
+
+@pytest.mark.parametrize("name", ["absent.toml", "folder"])
+def test_a_file_that_cannot_be_read_is_told_as_such(
+    made: MadeMachine, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    found = configuration.examine(subject_of(tmp_path / name, made.machine))
+    assert kinds(found) == ["configuration.unreadable"]
 
 
 # --- permissions ---------------------------------------------------------------------------------
@@ -256,6 +284,24 @@ def test_a_service_is_found_by_how_it_was_called(made: MadeMachine, tmp_path: Pa
     found = find_service(made.machine, None, config)
     assert (found.pid, found.who) == (812, Who(4711, frozenset({50, 44})))
     assert find_service(made.machine, None, tmp_path / "other.toml") == Service()
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "unit"),
+    [
+        ("0::/system.slice/camera-app.service", "camera-app"),
+        (
+            "0::/system.slice/system-camera\\x2dapp.slice/camera-app@porch.service",
+            "camera-app@porch",
+        ),
+        ("0::/user.slice/user-1000.slice/session-3.scope", "camera-app"),
+    ],
+)
+def test_the_unit_of_a_service_is_read_from_its_group(
+    made: MadeMachine, cgroup: str, unit: str
+) -> None:
+    made.write("proc/77/cgroup", f"{cgroup}\n")
+    assert unit_of(made.machine, 77) == unit
 
 
 def test_who_a_process_is_is_not_made_up(made: MadeMachine) -> None:

@@ -187,7 +187,7 @@ def examine(subject: Subject) -> Examined:
     """Try the broker of the configuration."""
     config = subject.config
     if config is None:
-        return Examined(skipped="no configuration names a broker")
+        return Examined(skipped=subject.lacks_config)
     where = f"{config.mqtt.host}:{config.mqtt.port}"
     if not config.mqtt.enabled:
         finding = NO_HUB.found("no broker is used", config=subject.config_argument)

@@ -147,7 +147,7 @@ SERVICE_SEES_NOTHING = _kinds.error(
     "service_sees_nothing",
     "the running service has this camera, and says that it does not see",
     "See in its log what it tries",
-    "journalctl -u camera-app -n 50 --grep <camera>",
+    "journalctl -u <unit> -n 50 --grep <camera>",
 )
 STUCK = _kinds.warning(
     "stuck",
@@ -244,7 +244,7 @@ def examine(subject: Subject) -> Examined:
     """Open every configured camera that is switched on, all at a time: it is mostly waiting."""
     config = subject.config
     if config is None:
-        return Examined(_devices_here(subject.machine), skipped="no configuration names cameras")
+        return Examined(_devices_here(subject.machine), skipped=subject.lacks_config)
     cases = [
         case_of(subject, name, camera) for name, camera in config.camera.items() if camera.enabled
     ]
@@ -301,7 +301,7 @@ def judge_held(case: Case, service: Service) -> Iterator[Finding]:
     report = service.readiness
     for shortfall in report.readiness.shortfalls if report is not None else ():
         if shortfall.where == f"camera {case.name}":
-            yield case.found(SERVICE_SEES_NOTHING, shortfall.problem)
+            yield case.found(SERVICE_SEES_NOTHING, shortfall.problem, unit=service.unit)
 
 
 def _tried(case: Case, limit_s: float) -> CameraTrial:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from camera_app.capture.address import PASSWORD_PLACE, parse_address
 from camera_app.config import Config
 from camera_app.doctor.findings import Finding
+from camera_app.doctor.service import began_at_s
 from camera_app.doctor.subject import Check, Examined, Kinds, Subject
 from camera_app.errors import ConfigError, SourceError
 
@@ -19,6 +19,12 @@ WRONG = _kinds.error(
     "the configuration is refused; the text names the place and the line",
     "Correct it there",
     "camera-app config check <config>",
+)
+UNREADABLE = _kinds.error(
+    "unreadable",
+    "the configuration is not there, or cannot be read by whoever asks",
+    "Correct the path; or ask as somebody who may read it",
+    "ls -l <config>; sudo camera-app doctor --config <config>",
 )
 ABSENT = _kinds.note(
     "absent",
@@ -56,7 +62,7 @@ CHANGED = _kinds.note(
     "changed_since_start",
     "the file was changed after the service had started; it may run with what stood there before",
     "Have it read again",
-    "camera-app config check <config> && sudo systemctl restart camera-app",
+    "camera-app config check <config> && sudo systemctl reload-or-restart <unit>",
 )
 
 
@@ -80,6 +86,10 @@ def examine(subject: Subject) -> Examined:
 def judge_wrong(error: ConfigError, path: str) -> Iterator[Finding]:
     """Tell every problem of a file that is refused."""
     for problem in error.problems:
+        if isinstance(error.__cause__, OSError):
+            why = error.__cause__.strerror or str(error.__cause__)
+            yield UNREADABLE.found(f"cannot be read: {why}", where=path, config=path)
+            continue
         yield WRONG.found(str(problem), where=path, config=path)
 
 
@@ -128,18 +138,17 @@ def _leftovers(config: Config) -> Iterator[Finding]:
 
 
 def _changed(subject: Subject) -> Iterator[Finding]:
-    path, pid = subject.config_path, subject.service.pid
-    if path is None or pid is None:
+    path, service = subject.config_path, subject.service
+    if path is None or service.pid is None:
         return
+    began_s = began_at_s(subject.machine, service.pid)
     try:
-        began_s = subject.machine.place(f"proc/{pid}").stat().st_mtime
-        written_s = Path(path).stat().st_mtime
-    except OSError:  # it has ended meanwhile
+        written_s = path.stat().st_mtime
+    except OSError:  # it has gone meanwhile
         return
-    if written_s > began_s:
-        yield CHANGED.found(
-            "was changed after the service had started", where=str(path), config=path
-        )
+    if began_s is not None and written_s > began_s:
+        what = "was changed after the service had started"
+        yield CHANGED.found(what, where=str(path), config=path, unit=service.unit)
 
 
 CHECK = Check(

@@ -57,7 +57,7 @@ LOW = _kinds.warning(
 OVERBOOKED = _kinds.warning(
     "overbooked",
     "the limits of the configuration allow more than the disk has",
-    "Lower max_megabytes in [retention] and in the cameras' snapshots, or use a larger disk",
+    "Lower max_megabytes in [retention] and of films and snapshots, or use a larger disk",
     "df -h <folder>",
 )
 FEW_INODES = _kinds.warning(
@@ -346,11 +346,10 @@ def _size(folder: Path) -> int:
 
 
 def _limit(config: Config) -> int:
-    megabytes = config.retention.max_megabytes + sum(
-        camera.snapshots.max_megabytes
-        for camera in config.camera.values()
-        if camera.snapshots.enabled
-    )
+    megabytes = config.retention.max_megabytes
+    for camera in config.camera.values():
+        megabytes += camera.snapshots.max_megabytes if camera.snapshots.enabled else 0
+        megabytes += camera.recording.max_megabytes if camera.recording.enabled else 0
     return round(megabytes * MB)
 
 

@@ -18,7 +18,7 @@ from camera_app.capture.address import parse_address
 from camera_app.config import Config
 from camera_app.doctor.findings import Finding
 from camera_app.doctor.machine import Machine
-from camera_app.doctor.service import Who, ourselves, user_name
+from camera_app.doctor.service import Service, Who, ourselves, user_name
 from camera_app.doctor.subject import Check, Examined, Kinds, Subject
 from camera_app.errors import SourceError
 from camera_app.inference.edgetpu import find_places
@@ -75,7 +75,7 @@ AS_ROOT = _kinds.warning(
     "as_root",
     "the service runs as root: whoever breaks into it has the machine",
     "Run it as a user of its own, as the shipped unit does",
-    "systemctl cat camera-app",
+    "systemctl cat <unit>",
 )
 
 
@@ -102,7 +102,7 @@ def examine(subject: Subject) -> Examined:
     """Judge every file and device that the service needs."""
     who = subject.service.who or ourselves()
     config = subject.config
-    findings = [*judge_running(subject.service.who)]
+    findings = [*judge_running(subject.service)]
     if subject.config_path is not None:
         findings += judge_config(entry_of(subject.config_path), who)
     if config is not None:
@@ -130,10 +130,10 @@ def may(entry: Entry, who: Who, wanted: int) -> bool:
     return entry.mode & wanted == wanted
 
 
-def judge_running(who: Who | None) -> Iterator[Finding]:
+def judge_running(service: Service) -> Iterator[Finding]:
     """Say whether the service runs as it should."""
-    if who is not None and who.uid == 0:
-        yield AS_ROOT.found("the service runs as root")
+    if service.who is not None and service.who.uid == 0:
+        yield AS_ROOT.found("the service runs as root", unit=service.unit)
 
 
 def judge_config(entry: Entry, who: Who) -> Iterator[Finding]:

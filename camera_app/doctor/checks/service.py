@@ -10,7 +10,6 @@ from camera_app.doctor.machine import Machine
 from camera_app.doctor.service import Service, Who, ourselves, user_name
 from camera_app.doctor.subject import Check, Examined, Kinds, Subject
 
-UNIT = "camera-app.service"
 _ASKED = (
     "LoadState",
     "ActiveState",
@@ -32,32 +31,31 @@ HANGS = _kinds.error(
     "hangs",
     "the service runs, and has stopped telling how it does",
     "Restart it; keep the log if it comes again",
-    "sudo systemctl restart camera-app",
+    "sudo systemctl restart <unit>",
 )
 FAILED = _kinds.error(
     "failed",
     "systemd has given the service up: it ended too often",
     "See in its log why, mend that, and start it",
-    "journalctl -u camera-app -n 50; sudo systemctl reset-failed camera-app && "
-    "sudo systemctl start camera-app",
+    "journalctl -u <unit> -n 50; sudo systemctl reset-failed <unit> && sudo systemctl start <unit>",
 )
 STOPPED = _kinds.warning(
     "stopped",
     "the service is installed and does not run",
     "Start it",
-    "sudo systemctl start camera-app",
+    "sudo systemctl start <unit>",
 )
 NOT_ENABLED = _kinds.warning(
     "not_enabled",
     "the service runs, and will not start with the machine",
     "Have it start with it",
-    "sudo systemctl enable camera-app",
+    "sudo systemctl enable <unit>",
 )
 RESTARTS = _kinds.warning(
     "restarts",
     "systemd had to start the service anew several times",
     "See in its log why",
-    "journalctl -u camera-app --grep 'Main process exited|Watchdog'",
+    "journalctl -u <unit> --grep 'Main process exited|Watchdog'",
 )
 NOT_RUNNING = _kinds.note(
     "not_running",
@@ -100,21 +98,22 @@ class ServiceFacts:
 def examine(subject: Subject) -> Examined:
     """Ask the kernel, systemd and the service."""
     service = subject.service
-    unit = read_unit(subject.machine)
+    unit = read_unit(subject.machine, service.unit)
     facts = ServiceFacts(service, unit, ourselves(), subject.config_argument)
     told = [f"runs as process {service.pid}" if service.is_running else "does not run"]
     if unit:
-        told.append(f"{UNIT} is {unit.get('ActiveState', '?')}")
+        told.append(f"{service.unit}.service is {unit.get('ActiveState', '?')}")
     if service.readiness is not None and service.readiness.is_ready:
         told.append("it sees and delivers")
     return Examined(tuple(told), tuple(judge(facts)))
 
 
-def read_unit(machine: Machine) -> dict[str, str]:
-    """Ask systemd about our unit."""
+def read_unit(machine: Machine, name: str) -> dict[str, str]:
+    """Ask systemd about a unit."""
     if not machine.has("run/systemd/system"):
         return {}
-    ran = machine.run(("systemctl", "show", UNIT, *(f"--property={name}" for name in _ASKED)))
+    asked = (f"--property={one}" for one in _ASKED)
+    ran = machine.run(("systemctl", "show", f"{name}.service", *asked))
     told = dict(line.partition("=")[::2] for line in ran.output.splitlines())
     return told if told.get("LoadState") == "loaded" else {}
 
@@ -123,19 +122,20 @@ def judge(facts: ServiceFacts) -> Iterator[Finding]:
     """Say what is wrong with the service."""
     unit, service = facts.unit, facts.service
     if unit.get("ActiveState") == "failed":
-        yield FAILED.found(f"systemd has given it up: {unit.get('Result', '')}")
+        what = f"systemd has given it up: {unit.get('Result', '')}"
+        yield FAILED.found(what, unit=service.unit)
     elif not service.is_running and unit:
-        yield STOPPED.found("it is installed and does not run")
+        yield STOPPED.found("it is installed and does not run", unit=service.unit)
     elif not service.is_running:
         yield NOT_RUNNING.found("no service runs with this configuration", config=facts.config)
     if service.is_running:
         yield from _judge_readiness(facts)
         yield from _judge_user(facts)
         if unit.get("UnitFileState") == "disabled" and unit.get("MainPID") == str(service.pid):
-            yield NOT_ENABLED.found("it will not start with the machine")
+            yield NOT_ENABLED.found("it will not start with the machine", unit=service.unit)
     restarts = unit.get("NRestarts", "")
     if restarts.isdecimal() and int(restarts) >= MANY_RESTARTS:
-        yield RESTARTS.found(f"it was started anew {restarts} times")
+        yield RESTARTS.found(f"it was started anew {restarts} times", unit=service.unit)
 
 
 def _judge_readiness(facts: ServiceFacts) -> Iterator[Finding]:
@@ -143,7 +143,8 @@ def _judge_readiness(facts: ServiceFacts) -> Iterator[Finding]:
     if report is None:
         yield SILENT.found("it does not tell how it does", config=facts.config)
     elif report.is_stale:
-        yield HANGS.found(f"it has told nothing for {report.age_s:.0f} s")
+        what = f"it has told nothing for {report.age_s:.0f} s"
+        yield HANGS.found(what, unit=facts.service.unit)
     else:
         for shortfall in report.readiness.shortfalls:
             what = f"cannot {shortfall.ability}: {shortfall.problem}"
