@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from typing import Any
 from camera_app.clock import SystemClock, iso_utc
 from camera_app.doctor import (
     CHECKS,
+    CREDENTIALS_VARIABLE,
     LIMIT_S,
     Check,
     Severity,
     as_json,
     as_lines,
+    borrowed_credentials,
     examined,
     subject_of,
 )
@@ -60,6 +63,7 @@ def configure(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Examine, and print what was found."""
+    _borrow_credentials(arguments.config)
     subject = subject_of(arguments.config, limit_s=arguments.deadline)
     reports = examined(subject, arguments.only)
     if arguments.json:
@@ -71,6 +75,13 @@ def run(arguments: argparse.Namespace) -> int:
     severities = {report.severity for report in reports}
     bad = {Severity.ERROR, Severity.WARNING} if arguments.strict else {Severity.ERROR}
     return EXIT_WRONG if severities & bad else 0
+
+
+def _borrow_credentials(config: Path | None) -> None:
+    """Let the configuration find what systemd has handed to the running service, where we may."""
+    folder = borrowed_credentials(config)
+    if folder is not None:
+        os.environ.setdefault(CREDENTIALS_VARIABLE, str(folder))
 
 
 def _checks(text: str) -> tuple[Check, ...]:

@@ -6,7 +6,14 @@ that runs: what it holds is asked for, not opened.
 """
 
 from camera_app.doctor.catalogue import CHECKS, all_kinds
-from camera_app.doctor.examination import LIMIT_S, Report, examined, subject_of
+from camera_app.doctor.credentials import VARIABLE as CREDENTIALS_VARIABLE
+from camera_app.doctor.examination import (
+    LIMIT_S,
+    Report,
+    borrowed_credentials,
+    examined,
+    subject_of,
+)
 from camera_app.doctor.findings import Finding, Kind, Severity
 from camera_app.doctor.machine import Machine
 from camera_app.doctor.report import as_json, as_lines
@@ -14,6 +21,7 @@ from camera_app.doctor.subject import Check, Examined, Subject
 
 __all__ = [
     "CHECKS",
+    "CREDENTIALS_VARIABLE",
     "LIMIT_S",
     "Check",
     "Examined",
@@ -26,6 +34,7 @@ __all__ = [
     "all_kinds",
     "as_json",
     "as_lines",
+    "borrowed_credentials",
     "examined",
     "subject_of",
 ]

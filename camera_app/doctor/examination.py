@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 from camera_app.config import Config, load_config
 from camera_app.doctor.catalogue import CRASHED, HUNG
 from camera_app.doctor.checks.permissions import secret_files
+from camera_app.doctor.credentials import credentials_of
 from camera_app.doctor.findings import Finding, Severity, worst
 from camera_app.doctor.machine import Machine
-from camera_app.doctor.service import find_service, running_config
+from camera_app.doctor.service import Service, find_service, running_config
 from camera_app.doctor.subject import Check, Examined, Subject
 from camera_app.doctor.together import Undone, done_together
 from camera_app.errors import ConfigError
@@ -65,6 +66,19 @@ def subject_of(
     folder = config.data.folder if config is not None else None
     service = find_service(machine, folder, path)
     return Subject(machine, service, path, config, error, limit_s)
+
+
+def borrowed_credentials(config_path: Path | None, machine: Machine | None = None) -> Path | None:
+    """Return the folder of secrets that systemd has handed to the running service, if any.
+
+    Args:
+        config_path: As for `subject_of`.
+        machine: The same.
+    """
+    machine = machine or Machine()
+    path = config_path or running_config(machine)
+    service = find_service(machine, None, path) if path is not None else Service()
+    return credentials_of(machine, service.unit) if service.is_running else None
 
 
 def _usual(machine: Machine) -> Path | None:

@@ -273,6 +273,15 @@ def test_files_that_cannot_be_used_are_named(made: MadeMachine, tmp_path: Path) 
     assert finding.line == f"ls -l {absent}"
 
 
+@pytest.mark.parametrize("folder", ["$CREDENTIALS_DIRECTORY", "/run/credentials/none.service"])
+def test_a_password_that_only_the_service_gets_is_no_fault(made: MadeMachine, folder: str) -> None:
+    [finding] = examined(
+        made, 1, 'username = "cam1"', f'password_file = "{folder}/mqtt-password"'
+    ).findings
+    assert finding.kind == "broker.withheld"
+    assert "LoadCredential=mqtt-password:/etc/camera-app/mqtt-password " in finding.line
+
+
 def test_a_closed_port_and_an_unknown_name_are_told(made: MadeMachine) -> None:
     found = examined(made, 1)
     assert kinds(found) == ["broker.unreachable"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from camera_app.doctor import Machine, subject_of
+from camera_app.doctor import Machine, borrowed_credentials, subject_of
 from camera_app.doctor.checks import configuration, permissions, python, service
 from camera_app.doctor.checks.permissions import Entry, judge_secret, may
 from camera_app.doctor.checks.python import LIBRARIES, PythonFacts
@@ -157,6 +157,17 @@ def test_what_systemd_hands_out_is_not_judged(made: MadeMachine) -> None:
     path = "/run/credentials/camera-app.service/mqtt-password"
     subject = made.subject(f'mqtt.password_file = "{path}"\n{ONE_CAMERA}')
     assert "permissions.secret_absent" not in kinds(permissions.examine(subject))
+
+
+def test_root_borrows_what_systemd_handed_to_the_service(made: MadeMachine) -> None:
+    config = made.write("camera.toml", ONE_CAMERA)
+    assert borrowed_credentials(config, made.machine) is None
+    words = ["camera-app", "run", "--config", str(config)]
+    made.write("proc/77/cmdline", "\0".join(words) + "\0")
+    made.write("proc/77/cgroup", "0::/system.slice/camera-app.service\n")
+    assert borrowed_credentials(config, made.machine) is None
+    handed = made.write("run/credentials/camera-app.service/mqtt-password", "hunter2\n").parent
+    assert borrowed_credentials(config, made.machine) == handed
 
 
 def test_real_files_are_judged_for_the_user_as_whom_the_service_runs(

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from camera_app.config import Config, MqttSettings
+from camera_app.doctor.credentials import is_withheld
 from camera_app.doctor.findings import Finding, Kind
 from camera_app.doctor.subject import Check, Examined, Kinds, Subject
 from camera_app.errors import BrokerUnreachable, PublishError
@@ -146,6 +147,13 @@ OLD_VERSION = _kinds.note(
     "Use one that speaks MQTT 5, such as mosquitto 2",
     "mosquitto -h | head -n 1",
 )
+WITHHELD = _kinds.note(
+    "withheld",
+    "systemd hands the password to the service alone: whoever asks cannot try the broker with it",
+    "Ask with the password handed over in the same way",
+    "sudo systemd-run --pipe --wait -p LoadCredential=<name>:/etc/camera-app/<name> "
+    "camera-app doctor --config <config>",
+)
 NO_HUB = _kinds.note(
     "disabled",
     "no broker is configured to be used: events are kept here and told to nobody",
@@ -192,6 +200,8 @@ def examine(subject: Subject) -> Examined:
     if not config.mqtt.enabled:
         finding = NO_HUB.found("no broker is used", config=subject.config_argument)
         return Examined(findings=(finding,))
+    if is_withheld(config.mqtt.password_file):
+        return Examined((where,), (_withheld(config.mqtt, subject.config_argument),))
     facts = tried(config, subject.limit_s)
     told = [where]
     if facts.error is None:
@@ -199,6 +209,12 @@ def examine(subject: Subject) -> Examined:
     telling = Telling.of(config, subject)
     findings = judge(facts, telling, subject.machine.wall_s())
     return Examined(tuple(told), tuple(findings))
+
+
+def _withheld(mqtt: MqttSettings, path: str) -> Finding:
+    name = mqtt.password_file.name if mqtt.password_file is not None else ""
+    what = "the password is handed to the service alone, so that the broker was not tried"
+    return WITHHELD.found(what, name=name, config=path)
 
 
 # --- trying --------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from pathlib import Path
 from camera_app.capture.address import Kind as SourceKind
 from camera_app.capture.address import parse_address
 from camera_app.config import Config
+from camera_app.doctor.credentials import is_handed
 from camera_app.doctor.findings import Finding
 from camera_app.doctor.machine import Machine
 from camera_app.doctor.service import Service, Who, ourselves, user_name
@@ -24,8 +25,6 @@ from camera_app.errors import SourceError
 from camera_app.inference.edgetpu import find_places
 
 READ, WRITE = 4, 2
-# systemd hands secrets out here, each to its service only; their modes are systemd's business.
-CREDENTIALS = Path("/run/credentials")
 
 _kinds = Kinds("permissions")
 SECRET_ABSENT = _kinds.error(
@@ -107,7 +106,7 @@ def examine(subject: Subject) -> Examined:
         findings += judge_config(entry_of(subject.config_path), who)
     if config is not None:
         for path in secret_files(config):
-            findings += judge_secret(entry_of(path), who, is_handed=_is_handed(path))
+            findings += judge_secret(entry_of(path), who, is_handed=is_handed(path))
         findings += judge_folder(_nearest(config.data.folder), config.data.folder, who)
     for device in _devices(subject.machine, config):
         findings += judge_device(device, who)
@@ -218,10 +217,6 @@ def _group_of_user(uid: int) -> str:
         return _group_name(pwd.getpwuid(uid).pw_gid)
     except KeyError:
         return str(uid)
-
-
-def _is_handed(path: Path) -> bool:
-    return path.is_relative_to(CREDENTIALS)
 
 
 def _nearest(folder: Path) -> Entry:
