@@ -71,7 +71,18 @@ Polyline = Annotated[tuple[Vertex, ...], Field(min_length=2, max_length=64)]
 CONFIGURED, CUSTOM = "configured", "custom"
 # MQTT topics have these as levels beside the names of cameras or labels; see publish/topics.py.
 RESERVED_CAMERA_NAMES = frozenset(
-    {"availability", "status", "events", "fallback", "result", "restart", "self_test", "profile"}
+    {
+        "availability",
+        "configuration",
+        "events",
+        "fallback",
+        "profile",
+        "reload",
+        "restart",
+        "result",
+        "self_test",
+        "status",
+    }
 )
 
 # Kinds of source that hand over pictures, nothing that could be kept as it is.
@@ -719,9 +730,9 @@ def _without_echoes(found: Sequence[Any]) -> list[Any]:
 
 def _problem(details: Any, lines: Mapping[str, int]) -> Problem:
     path: tuple[str | int, ...] = tuple(part for part in details["loc"] if part != "[key]")
-    message = _plain_message(details)
     suggestion = _suggest(path) if details["type"] == "extra_forbidden" else ""
-    return Problem(dotted(path) or "file", message, _nearest_line(path, lines), suggestion)
+    line = _nearest_line(path, lines)
+    return Problem(dotted(path) or "file", _plain_message(details), line, suggestion, _got(details))
 
 
 def _plain_message(details: Any) -> str:
@@ -733,10 +744,15 @@ def _plain_message(details: Any) -> str:
     if kind in ("too_short", "too_long"):
         return _length_message(kind, details["ctx"])
     message = str(details["msg"]).removeprefix("Value error, ")
-    value = details["input"]
-    if isinstance(value, str | int | float | bool):
-        return f"{message[0].lower()}{message[1:]}, got {value!r}"
     return f"{message[0].lower()}{message[1:]}"
+
+
+def _got(details: Any) -> str:
+    """Return what stood there, where that is short and says something."""
+    if details["type"] in ("extra_forbidden", "missing", "too_short", "too_long"):
+        return ""
+    value = details["input"]
+    return repr(value) if isinstance(value, str | int | float | bool) else ""
 
 
 def _length_message(kind: str, facts: Mapping[str, Any]) -> str:

@@ -6,16 +6,26 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+PRIVATE = 0o600  # read and written by its owner alone
+USUAL = 0o666  # what the process's mask leaves of it
 
-def replace_text(path: Path, text: str) -> None:
+
+def replace_text(path: Path, text: str, mode: int = USUAL) -> None:
     """Put a text in place of what a file held; when this returns, it survives a power cut.
+
+    Args:
+        path: The file; its folder is there.
+        text: What it is to hold.
+        mode: Who may read it; the process's mask takes away from that.
 
     Raises:
         OSError: It cannot be written; what was there is still there.
     """
     part = path.with_name(f"{path.name}.part")
     try:
-        with part.open("w", encoding="utf-8") as opened:
+        part.unlink(missing_ok=True)  # one that was left behind has rights of its own
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
             opened.write(text)
             opened.flush()
             os.fsync(opened.fileno())

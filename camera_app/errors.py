@@ -38,18 +38,25 @@ class Problem:
         where: Dotted place in the input, such as `camera.front.zones[1].polygon`.
         problem: What is wrong there.
         line: 1-based line in the file, where one is known.
-        suggestion: What was probably meant; may be empty.
+        suggestion: What was probably meant, or is to be done; may be empty.
+        got: What stood there, as it may be shown to the owner and to nobody else; may be empty.
     """
 
     where: str
     problem: str
     line: int | None = None
     suggestion: str = ""
+    got: str = ""
+
+    @property
+    def text(self) -> str:
+        """What is wrong, with what stood there."""
+        return f"{self.problem}, got {self.got}" if self.got else self.problem
 
     def __str__(self) -> str:
         line = f"line {self.line}: " if self.line is not None else ""
         suggestion = f" ({self.suggestion})" if self.suggestion else ""
-        return f"{line}{self.where}: {self.problem}{suggestion}"
+        return f"{line}{self.where}: {self.text}{suggestion}"
 
 
 class ConfigError(CameraAppError, ValueError):
@@ -61,6 +68,18 @@ class ConfigError(CameraAppError, ValueError):
         noun = "problem" if count == 1 else "problems"
         listing = "".join(f"\n  {problem}" for problem in self.problems)
         super().__init__(f"{count} {noun} in the configuration{listing}", where=where)
+
+
+class NeedsRestart(CameraAppError):
+    """A configuration differs in what cannot change while the service runs; nothing was changed."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self.keys = tuple(keys)
+        names = ", ".join(self.keys)
+        super().__init__(
+            f"what differs cannot change while the service runs: {names}",
+            remedy="Restart the service to apply the file as a whole",
+        )
 
 
 class UsageError(CameraAppError):

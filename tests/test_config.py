@@ -170,7 +170,7 @@ def test_what_is_wrong_is_said_where_it_is_wrong(text: str, place: str, words: s
     [problem] = problems_of(text)
 
     assert problem.where == place
-    assert words in problem.problem
+    assert words in problem.text
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED_CAMERA_NAMES))

@@ -7,12 +7,12 @@ import inspect
 import pytest
 
 from camera_app import errors
-from camera_app.errors import CameraAppError, ConfigError, Problem, SourceLost
+from camera_app.errors import CameraAppError, ConfigError, NeedsRestart, Problem, SourceLost
 
 RAISED = [
     error
     for _, error in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(error, CameraAppError) and error is not ConfigError
+    if issubclass(error, CameraAppError) and error not in (ConfigError, NeedsRestart)
 ]
 
 

@@ -14,17 +14,40 @@ from camera_app.assembly.devices import (
     shares_of,
     stick_plan,
 )
+from camera_app.assembly.examine import Examination, examine, problem_of
+from camera_app.assembly.house import (
+    House,
+    film_folders,
+    has_snapshots,
+    models_of,
+    reserve_bytes,
+    stills_folders,
+    wanted_cameras,
+)
+from camera_app.assembly.transition import STEPS, Transition
 
 __all__ = [
+    "STEPS",
     "Camera",
     "Delivery",
     "DeliverySettings",
     "DevicePlan",
     "Devices",
+    "Examination",
+    "House",
     "Household",
     "Surroundings",
+    "Transition",
     "device_plan",
+    "examine",
+    "film_folders",
+    "has_snapshots",
     "model_choices",
+    "models_of",
+    "problem_of",
+    "reserve_bytes",
     "shares_of",
     "stick_plan",
+    "stills_folders",
+    "wanted_cameras",
 ]

@@ -10,7 +10,7 @@ from camera_app.assembly.telling import Telling
 from camera_app.capture import LiveSource
 from camera_app.clock import Clock
 from camera_app.config import CameraSettings
-from camera_app.control import FACE, BestShots, Shown, Steered
+from camera_app.control import FACE, BestShots, Shown, Steered, has_same_feed
 from camera_app.errors import ModelError
 from camera_app.events import event_id, random_bits
 from camera_app.health import CameraFigures, Place, SnapshotFolder, places_of
@@ -20,19 +20,6 @@ from camera_app.pipeline import Asked, Asking, CameraWatch, CameraWorker, ModelC
 from camera_app.publish import StateBoard, Topics, availability_message
 from camera_app.threads import LatestBox
 from camera_app.values import EventChange, Frame
-
-# What makes the source what it is. A camera of which only other keys change keeps its source.
-FEED_KEYS = (
-    "source",
-    "password_file",
-    "width",
-    "height",
-    "fps",
-    "rtsp_transport",
-    "deadline_s",
-    "privacy_masks",
-    "recording",
-)
 
 # How long a camera that is to rest waits for its film to be closed.
 FILM_LIMIT_S = 2.0
@@ -157,16 +144,27 @@ class Camera:
         """Make changes durable, with the film that shows them."""
         return self._around.commit(self.recorder.noted(changes))
 
-    def succeeded_by(self, settings: CameraSettings, models: ModelSet) -> Camera:
+    @property
+    def feed(self) -> tuple[LiveSource, Recorder]:
+        """The source and who has its films made: they go together from camera to successor."""
+        return self.source, self.recorder
+
+    def succeeded_by(
+        self, settings: CameraSettings, models: ModelSet, around: Surroundings
+    ) -> Camera:
         """Return the same camera with other settings; its source goes on if it can.
 
         The successor gets the frames once it watches; until then this one does.
+
+        Raises:
+            ModelError: Its variant is none of its models'.
         """
-        is_same_feed = all(
-            getattr(settings, key) == getattr(self.settings, key) for key in FEED_KEYS
-        )
-        feed = (self.source, self.recorder) if is_same_feed else None
-        return Camera(self.name, settings, models, self._around, feed)
+        feed = self.feed if has_same_feed(self.settings, settings) else None
+        return Camera(self.name, settings, models, around, feed)
+
+    def looks_like(self, other: Camera) -> bool:
+        """Say whether the same networks look, with the same to choose from."""
+        return (self.models.digest, self.choices) == (other.models.digest, other.choices)
 
     def open(self) -> None:
         """Start the source, unless the owner has closed the camera."""

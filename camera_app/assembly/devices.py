@@ -7,7 +7,7 @@ others, a second one is made ready beside it, and takes over in one step.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from camera_app.clock import Clock
@@ -120,6 +120,47 @@ def stick_plan(settings: InferenceSettings) -> StickPlan | None:
     return StickPlan(make, () if settings.edgetpu == (ALL_STICKS,) else settings.edgetpu)
 
 
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """An executor and what it was made for."""
+
+    executor: Executor
+    plan: DevicePlan
+    shares: Mapping[str, CameraShare]
+
+
+class Succession:
+    """Devices and networks that are ready to take over from those in use.
+
+    Either `take_over` and then `conclude`, or at any moment `go_back` if they had taken over, and
+    `abandon`. All on the thread that starts and stops the devices.
+    """
+
+    def __init__(self, use: Callable[[_Use], None], before: _Use, after: _Use) -> None:
+        self._use = use
+        self._before = before
+        self._after = after
+
+    def take_over(self) -> None:
+        """Answer from now on; sticks are with the others until `conclude`."""
+        self._use(self._after)
+
+    def go_back(self) -> None:
+        """Let those of before answer again."""
+        self._use(self._before)
+
+    def conclude(self) -> None:
+        """End those of before, and take up the sticks that they give back."""
+        if self._after.executor is not self._before.executor:
+            self._before.executor.stop()
+            self._after.executor.use_sticks()
+
+    def abandon(self) -> None:
+        """End what was made ready, and nothing else."""
+        if self._after.executor is not self._before.executor:
+            self._after.executor.stop()
+
+
 class Devices:
     """Whoever looks just now. Asked from any thread; changed by the caller of start and stop.
 
@@ -132,7 +173,9 @@ class Devices:
         self._lock = threading.Lock()  # guards the exchange of the two fields below
         self._executor: Executor | None = None
         self._gone_cpu_ns = 0  # what executors that are gone have taken of the processor
-        self._plan: DevicePlan | None = None  # owned by the caller of start and stop
+        # Owned by the caller of start and stop.
+        self._plan: DevicePlan | None = None
+        self._shares: Mapping[str, CameraShare] = {}
 
     def start(self, plan: DevicePlan, shares: Mapping[str, CameraShare]) -> None:
         """Begin to look.
@@ -141,7 +184,7 @@ class Devices:
             ModelError: A pack cannot be loaded.
         """
         executor = self._ready(plan, shares)
-        self._take_over(executor, plan)
+        self._use(_Use(executor, plan, shares))
         executor.use_sticks()
 
     def stop(self) -> None:
@@ -149,23 +192,20 @@ class Devices:
         if self._executor is not None:
             self._executor.stop()
 
-    def change(self, plan: DevicePlan, shares: Mapping[str, CameraShare]) -> None:
-        """Look with these networks and devices from now on, and by these shares.
+    def prepare(self, plan: DevicePlan, shares: Mapping[str, CameraShare]) -> Succession:
+        """Make ready to look with other networks and devices, or by other shares.
 
         Networks and devices that are the same go on as they are. If others are wanted, those are
-        ready before the old ones are given up.
+        loaded beside them here, and idle until they take over.
 
         Raises:
-            ModelError: A pack cannot be loaded; then all is as it was before.
+            ModelError: A pack cannot be loaded; then nothing has changed.
         """
-        before = self._in_use
-        if self._plan is not None and plan.is_like(self._plan):
-            before.reshare(shares)
-            return
-        executor = self._ready(plan, shares)
-        self._take_over(executor, plan)
-        before.stop()  # gives the sticks back, which the other takes up now
-        executor.use_sticks()
+        assert self._plan is not None, "prepared before start"
+        is_same = plan.is_like(self._plan)
+        executor = self._in_use if is_same else self._ready(plan, shares)
+        before = _Use(self._in_use, self._plan, self._shares)
+        return Succession(self._use, before, _Use(executor, plan, shares))
 
     def ask(self, demands: Sequence[Demand]) -> list[Answer]:
         """Ask for the demands of one frame; as `Executor.ask`."""
@@ -217,9 +257,12 @@ class Devices:
             raise
         return executor
 
-    def _take_over(self, executor: Executor, plan: DevicePlan) -> None:
+    def _use(self, use: _Use) -> None:
+        before = self._executor
+        if use.executor is before:
+            use.executor.reshare(use.shares)
         with self._lock:
-            if self._executor is not None:
-                self._gone_cpu_ns += self._executor.cpu_time_ns
-            self._executor = executor
-        self._plan = plan
+            if before is not None:  # so that the sum goes on as it was, forth and back
+                self._gone_cpu_ns += before.cpu_time_ns - use.executor.cpu_time_ns
+            self._executor = use.executor
+        self._plan, self._shares = use.plan, dict(use.shares)

@@ -6,15 +6,28 @@ import argparse
 import os
 import signal
 import sys
-import threading
+from enum import Enum, auto
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType
 
-from camera_app.app import App
-from camera_app.config import Config, load_config
+from camera_app.config import load_config
 from camera_app.errors import CommandRefused, ConfigError
 from camera_app.health import Notifier
 from camera_app.logs import begin_logging
+from camera_app.service import Service
+
+
+class _Wish(Enum):
+    """What the main thread is to do next."""
+
+    STOP = auto()
+    BEGIN_ANEW = auto()
+    RELOAD = auto()
+
+
+# Its `put` may be called in a signal handler, whatever the thread was doing just then.
+_Wishes = SimpleQueue[_Wish]
 
 # What is written belongs to the user of the service. The group may read, so that a person can be
 # let in to look at events; all others see nothing.
@@ -29,52 +42,68 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "run",
         help="watch the configured cameras until told to stop",
         description="Watch the configured cameras: detect, follow, keep events, tell the hub. "
-        "Ends at SIGTERM or Ctrl-C; a second one ends it at once.",
+        "Ends at SIGTERM or Ctrl-C; a second one ends it at once. At SIGHUP the configuration is "
+        "read anew and what differs is applied. A configuration that is wrong is refused whole, "
+        "and the last good one runs.",
     )
     parser.add_argument("--config", required=True, type=Path, metavar="FILE")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="FOLDER",
+        help="where the last good configuration is kept; without it the folder that systemd gives "
+        "(STATE_DIRECTORY), else the data folder",
+    )
     parser.set_defaults(run=run, exit_misconfigured=EXIT_MISCONFIGURED)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal comes; begin anew, with the file as it is then, where that is asked."""
     os.umask(os.umask(PRIVATE) | PRIVATE)  # a stricter one stays
-    config = load_config(arguments.config)
+    wishes: _Wishes = SimpleQueue()
+
+    def restart() -> None:
+        _refuse_wrong(arguments.config)
+        wishes.put(_Wish.BEGIN_ANEW)
+
+    def reload() -> None:
+        wishes.put(_Wish.RELOAD)  # also of a wrong one: what is wrong with it is told everywhere
+        _refuse_wrong(arguments.config)
+
+    notifier = Notifier.from_environment()
+    notifier.feed()  # where this process began anew, whoever did it before has stopped
+    service = Service(arguments.config, arguments.state, restart, reload, notifier)
+    config = service.choose()
     with begin_logging(level=config.log.level, form=config.log.format):
-        is_to_begin_anew = _watch(config, arguments.config)
-    if is_to_begin_anew:
+        _wish_on_signals(wishes)
+        last = _watch(service, wishes, notifier)
+    if last is _Wish.BEGIN_ANEW:
         _begin_anew()
     return 0
 
 
-def _watch(config: Config, path: Path) -> bool:
-    """Watch until told to stop; return whether to begin anew."""
-    stop, anew = threading.Event(), threading.Event()
-    was_signalled = _stop_on_signals(stop)
-
-    def restart() -> None:
-        _refuse_wrong(path)
-        anew.set()
-        stop.set()
-
-    notifier = Notifier.from_environment()
-    notifier.feed()  # where this process began anew, whoever did it before has stopped
-    app = App(config, restart=restart, notifier=notifier)
-    app.start()
+def _watch(service: Service, wishes: _Wishes, notifier: Notifier) -> _Wish:
+    """Watch until told to stop; return how."""
+    service.start()
     try:
         print("READY", flush=True)
         notifier.ready()
-        stop.wait()
+        while (wish := wishes.get()) is _Wish.RELOAD:
+            print("RELOADING", flush=True)
+            notifier.reloading()
+            service.reload()
+            print("READY", flush=True)
+            notifier.ready()
         print("STOPPING", flush=True)
-        is_to_begin_anew = anew.is_set() and not was_signalled.is_set()
         # To systemd it goes on, with the same process: STOPPING would have it killed in the end.
-        (notifier.reloading if is_to_begin_anew else notifier.stopping)()
+        (notifier.reloading if wish is _Wish.BEGIN_ANEW else notifier.stopping)()
     finally:
-        app.stop()
-    return is_to_begin_anew
+        service.stop()
+    return wish
 
 
 def _refuse_wrong(path: Path) -> None:
-    """Refuse to begin anew with a file that is wrong: the cameras would stay off."""
+    """Refuse at once to go by a file that is wrong: who asked is told."""
     try:
         load_config(path)
     except ConfigError as error:
@@ -89,15 +118,16 @@ def _begin_anew() -> None:
     os.execv(sys.executable, sys.orig_argv)  # noqa: S606 # nosec B606 # no shell is wanted
 
 
-def _stop_on_signals(stop: threading.Event) -> threading.Event:
-    """Set an event when a signal comes; return another that tells it from other reasons."""
-    was_signalled = threading.Event()
+def _wish_on_signals(wishes: _Wishes) -> None:
+    """Stop at SIGTERM and SIGINT, reload at SIGHUP."""
 
-    def handle(number: int, _frame: FrameType | None) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)  # the second one ends the process at once
-        was_signalled.set()
-        stop.set()
+        wishes.put(_Wish.STOP)
+
+    def reload(_number: int, _frame: FrameType | None) -> None:
+        wishes.put(_Wish.RELOAD)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
-    return was_signalled
+        signal.signal(number, stop)
+    signal.signal(signal.SIGHUP, reload)

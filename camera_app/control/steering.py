@@ -21,7 +21,7 @@ from camera_app.health import DeviceFigures
 from camera_app.media import Recorder, SnapshotKeeper, encode_jpeg, write_still
 from camera_app.pipeline import CameraWorker, Orders
 from camera_app.publish import StateBoard, Topics
-from camera_app.publish.commands import PROFILE, TRY_EDGETPU, Command
+from camera_app.publish.commands import PROFILE, RELOAD, TRY_EDGETPU, Command
 from camera_app.publish.settings import SETTINGS, parsed, state_of, value_of, with_value
 
 _log = logging.getLogger(__name__)
@@ -71,6 +71,13 @@ def orders_of(settings: CameraSettings) -> Orders:
     )
 
 
+def _has(steered: Steered, setting: str) -> bool:
+    """Say whether a camera has something behind a setting."""
+    if setting == "variant":
+        return bool(steered.variants)
+    return setting != "faces" or steered.finds_faces
+
+
 class Steering:
     """Carries out commands, on the hub's thread.
 
@@ -84,6 +91,7 @@ class Steering:
         takes_stills: Whether the disk has space for stills; asked each time.
         profiles: The settings that go together, by name; asked each time.
         restart: Begins the service anew, or refuses.
+        reload: Has the configuration file read anew soon, or refuses.
         try_edgetpu: Has a stick that was put away tried again, by its place, or says why not.
     """
 
@@ -99,13 +107,15 @@ class Steering:
         takes_stills: Callable[[], bool],
         profiles: Callable[[], Mapping[str, ProfileSettings]],
         restart: Callable[[], None],
+        reload: Callable[[], None],
         try_edgetpu: Callable[[str], None],
     ) -> None:
-        self._guard = (
-            threading.RLock()
-        )  # guards the next three: held for as long as a command takes
-        self._settings: dict[str, CameraSettings] = {}
-        self._cameras: dict[str, Steered] = {}
+        # Held for as long as a command takes. The two below are replaced under it, never changed,
+        # so that how a camera stands can be told at any time.
+        self._guard = threading.RLock()
+        self._settings: Mapping[str, CameraSettings] = {}
+        self._cameras: Mapping[str, Steered] = {}
+        self._told_profile = ""  # as it was when that could last be found out
         self._kept = kept
         self._board = board
         self._topics = topics
@@ -115,6 +125,7 @@ class Steering:
         self._takes_stills = takes_stills
         self._profiles = profiles
         self._restart = restart
+        self._reload = reload
         self._try_edgetpu = try_edgetpu
 
     @contextmanager
@@ -126,14 +137,23 @@ class Steering:
     def take_over(self, name: str, camera: Steered, settings: CameraSettings) -> None:
         """Steer a camera from now on, which is set like this."""
         with self._guard:
-            self._settings[name] = settings
-            self._cameras[name] = camera
+            self._settings = {**self._settings, name: settings}
+            self._cameras = {**self._cameras, name: camera}
             self._apply(camera, settings)
+
+    def set_to(self, name: str, settings: CameraSettings) -> None:
+        """Have a camera go by other settings while it looks on; as a command would."""
+        with self._guard:
+            before = self._settings[name]
+            self._settings = {**self._settings, name: settings}
+            self._apply(self._cameras[name], settings)
+            self._open_or_close(self._cameras[name].source, before, settings)
 
     def let_go(self, name: str) -> None:
         """Steer a camera no more."""
         with self._guard:
-            del self._settings[name], self._cameras[name]
+            self._settings = {key: one for key, one in self._settings.items() if key != name}
+            self._cameras = {key: one for key, one in self._cameras.items() if key != name}
 
     @property
     def settings(self) -> dict[str, CameraSettings]:
@@ -154,19 +174,21 @@ class Steering:
 
     def state_of(self, camera: str, setting: str) -> str:
         """Return how a setting stands; empty where there is no such setting."""
-        with self._guard:
-            if not camera:
-                return self._profile() if setting == PROFILE else ""
-            if camera not in self._settings or not self._has(camera, setting):
-                return ""
-            return state_of(self._settings[camera], setting, self._cameras[camera].variants)
+        if not camera:
+            return self._profile_to_tell() if setting == PROFILE else ""
+        settings, steered = self._settings.get(camera), self._cameras.get(camera)
+        if settings is None or steered is None or not _has(steered, setting):
+            return ""
+        return state_of(settings, setting, steered.variants)
 
-    def _has(self, camera: str, setting: str) -> bool:
-        """Say whether a camera has something behind a setting."""
-        steered = self._cameras[camera]
-        if setting == "variant":
-            return bool(steered.variants)
-        return setting != "faces" or steered.finds_faces
+    def _profile_to_tell(self) -> str:
+        """Return which profile holds; while the cameras are being changed, which one did."""
+        if self._guard.acquire(blocking=False):
+            try:
+                self._told_profile = self._profile()
+            finally:
+                self._guard.release()
+        return self._told_profile
 
     def carry_out(self, command: Command) -> None:
         """Do what is asked.
@@ -195,6 +217,8 @@ class Steering:
             self._test()
         elif command.name == TRY_EDGETPU:
             self._try_stick(command.text)
+        elif command.name == RELOAD:
+            self._reload()
         else:
             self._restart()
 
@@ -206,7 +230,7 @@ class Steering:
 
     def _set(self, command: Command) -> None:
         camera, name = command.camera, command.name
-        if not self._has(camera, name):
+        if not _has(self._cameras[camera], name):
             raise CommandRefused("this camera has nothing to choose from there")
         value = parsed(name, command.text, self._cameras[camera].variants)
         self._change({camera: with_value(self._settings[camera], name, value)}, [name])
@@ -254,7 +278,8 @@ class Steering:
     def _change(self, changed: Mapping[str, CameraSettings], names: Iterable[str]) -> None:
         """Have the cameras be like that, and keep these settings of theirs over a restart."""
         for camera, after in changed.items():
-            before, self._settings[camera] = self._settings[camera], after
+            before = self._settings[camera]
+            self._settings = {**self._settings, camera: after}
             if after != before:
                 self._apply(self._cameras[camera], after)
                 self._open_or_close(self._cameras[camera].source, before, after)

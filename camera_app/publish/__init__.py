@@ -8,10 +8,13 @@ from camera_app.publish.incoming import Incoming
 from camera_app.publish.mirroring import FreshEvents, MirroringBoard
 from camera_app.publish.payloads import (
     CameraStatus,
+    ConfigurationProblem,
+    ConfigurationStatus,
     DeviceStatus,
     FallbackStatus,
     NetworkDevice,
     availability_message,
+    configuration_message,
     count_message,
     fallback_message,
     ledger_message,
@@ -24,6 +27,8 @@ from camera_app.publish.window import Window
 
 __all__ = [
     "CameraStatus",
+    "ConfigurationProblem",
+    "ConfigurationStatus",
     "DeviceStatus",
     "FallbackStatus",
     "FreshEvents",
@@ -40,6 +45,7 @@ __all__ = [
     "Topics",
     "Window",
     "availability_message",
+    "configuration_message",
     "count_message",
     "fallback_message",
     "ledger_message",

@@ -87,6 +87,13 @@ class StateBoard:
             for known in (self._notices, self._untold, self._confirmed):
                 known.pop(topic, None)
 
+    def retire(self, below: str) -> None:
+        """Have the broker forget every topic below one: nobody tells there any more."""
+        with self._lock:
+            topics = [topic for topic in self._notices if topic.startswith(f"{below}/")]
+        for topic in topics:
+            self.put(topic, b"")
+
     def subscribe(self, on_change: Callable[[], None]) -> None:
         """Call this after each change, on the thread that put it; it must not block."""
         with self._lock:

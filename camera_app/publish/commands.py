@@ -24,10 +24,16 @@ PAYLOAD_LIMIT_BYTES = 64
 PRESS = "PRESS"
 TRY_EDGETPU = "try_edgetpu"
 PROFILE = "profile"  # a setting of the device: the only one
+RELOAD = "reload"
 
 # Requests, with the time in seconds in which another one is not carried out.
 CAMERA_REQUESTS: Mapping[str, float] = {"snapshot_now": 1.0}
-DEVICE_REQUESTS: Mapping[str, float] = {"restart": 10.0, "self_test": 5.0, TRY_EDGETPU: 1.0}
+DEVICE_REQUESTS: Mapping[str, float] = {
+    "restart": 10.0,
+    "self_test": 5.0,
+    RELOAD: 2.0,
+    TRY_EDGETPU: 1.0,
+}
 
 BURST = 20
 PER_S = 5.0

@@ -18,8 +18,10 @@ from camera_app.inference.edgetpu import PLACE_PATTERN
 from camera_app.publish.commands import RESULT_SCHEMA, Result
 from camera_app.publish.frigate import FrigateEvent
 from camera_app.publish.payloads import (
+    CONFIGURATION_SCHEMA,
     FALLBACK_SCHEMA,
     STATUS_SCHEMA,
+    ConfigurationStatus,
     DeviceStatus,
     FallbackStatus,
 )
@@ -376,6 +378,7 @@ def _passing(payload: Payload, address: str, what: str, qos: int = 0) -> Channel
 CHANNELS: Mapping[str, Channel] = {
     "availability": Channel((_AVAILABILITY,)),
     "status": Channel((JsonObject(DeviceStatus, STATUS_SCHEMA),)),
+    "configuration": Channel((JsonObject(ConfigurationStatus, CONFIGURATION_SCHEMA),)),
     "fallback": Channel((JsonObject(FallbackStatus, FALLBACK_SCHEMA),)),
     "camera_availability": Channel((_AVAILABILITY,)),
     "event": Channel((_EVENT, _GAP), is_retained=False),
@@ -400,7 +403,7 @@ CHANNELS: Mapping[str, Channel] = {
         (_PRESS, Pattern(PLACE_PATTERN, "the place of an Edge TPU, for `try_edgetpu`"), _PROFILE),
         is_retained=False,
         is_received=True,
-        levels={"command": ("restart", "self_test", "try_edgetpu", "profile")},
+        levels={"command": ("restart", "self_test", "reload", "try_edgetpu", "profile")},
     ),
     "probe": Channel(
         (Pattern("[0-9a-f]{16}", "a random word"),), is_retained=False, is_received=False

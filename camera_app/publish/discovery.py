@@ -277,8 +277,23 @@ def _of_device(device: AnnouncedDevice) -> Iterator[_Part]:
             "json_attributes_topic": device.topics.self_test,
         },
     )
+    yield _Part(
+        ("configuration_problem",),
+        "binary_sensor",
+        {
+            "name": "Configuration",
+            "device_class": "problem",
+            "entity_category": _DIAGNOSTIC,
+            "state_topic": device.topics.configuration,
+            "value_template": _on_if("value_json.problem"),
+            "json_attributes_topic": device.topics.configuration,
+        },
+    )
     if device.takes_commands:
         yield _button(device.topics.device_command("restart"), "restart", "Restart", _CONFIG)
+        yield _button(
+            device.topics.device_command("reload"), "reload", "Reload configuration", _CONFIG
+        )
         yield _button(
             device.topics.device_command("self_test"), "self_test", "Run self-test", _DIAGNOSTIC
         )

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from camera_app.store import CommittedChange
 
 STATUS_SCHEMA = 1
+CONFIGURATION_SCHEMA = 1
 FALLBACK_SCHEMA = 1
 
 ONLINE = b"online"
@@ -188,6 +189,54 @@ class FallbackStatus:
     lost: Mapping[str, str]
     since: float
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationProblem:
+    """One thing that is wrong with the configuration file.
+
+    Attributes:
+        where: Key, such as `camera.front.fps`.
+        line: Line of the file; None where none is known.
+        problem: What is wrong; what stands in the file is not told.
+        remedy: What to do about it; may be empty.
+    """
+
+    where: str
+    line: int | None
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationStatus:
+    """What the `configuration` topic tells.
+
+    Attributes:
+        problem: The file is not what runs, or something in it does not work.
+        outcome: What became of the file when it was last read: `started`: the service started with
+            it; `applied`, `unchanged`: a reload took it on, or found nothing new; `refused`: it is
+            wrong, or needs a restart; `rolled_back`: it could not be applied, and all is as it was.
+        running: What runs: the `file`, or the `last_good` that was kept of it.
+        problems: What is wrong.
+        changed: Keys that the last reload changed.
+        notes: What to know though nothing is wrong, a sentence each.
+        at: When the file was read, UTC.
+    """
+
+    problem: bool
+    outcome: str
+    running: str
+    problems: tuple[ConfigurationProblem, ...]
+    changed: tuple[str, ...]
+    notes: tuple[str, ...]
+    at: str
+
+
+def configuration_message(status: ConfigurationStatus) -> bytes:
+    """Return what stands on the `configuration` topic."""
+    plain = {"schema": CONFIGURATION_SCHEMA, **asdict(status)}
+    return json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()
 
 
 def fallback_message(status: FallbackStatus) -> bytes:

@@ -70,8 +70,13 @@ class Topics:
         """Which profile holds; retained."""
         return f"{self.root}/profile"
 
+    @property
+    def configuration(self) -> str:
+        """How the configuration file stands, and what the last reload brought; retained."""
+        return f"{self.root}/configuration"
+
     def device_command(self, command: str) -> str:
-        """Where the device is told: `restart`, `self_test`, `try_edgetpu`, `profile`."""
+        """Where the device is told: `restart`, `reload`, `self_test`, `try_edgetpu`, `profile`."""
         return f"{self.root}/{command}/set"
 
     def setting(self, camera: str, setting: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-from camera_app.durable import replace_text
+from camera_app.durable import USUAL, replace_text
 from camera_app.errors import StoreError, StoreFull
 
 
@@ -27,8 +27,13 @@ def read_small(path: Path, limit_bytes: int) -> str | None:
         raise StoreError(f"cannot be read: {error}", where=str(path)) from error
 
 
-def write_small(path: Path, text: str) -> None:
+def write_small(path: Path, text: str, mode: int = USUAL) -> None:
     """Put a text in place of what a file held, durably; a power cut leaves the one or the other.
+
+    Args:
+        path: The file; its folder is made.
+        text: What it is to hold.
+        mode: Who may read it; the process's mask takes away from that.
 
     Raises:
         StoreFull: There is no space.
@@ -36,7 +41,7 @@ def write_small(path: Path, text: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_text(path, text)
+        replace_text(path, text, mode)
     except OSError as error:
         kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreError
         raise kind(f"cannot be written: {error.strerror}", where=str(path)) from error
