@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _exit_code(error: CameraAppError, options: argparse.Namespace) -> int:
     """Return the code of an error; a command may have one of its own for a wrong configuration."""
-    if isinstance(error, ConfigError):
+    if isinstance(error, ConfigError) and not error.may_pass:
         return int(getattr(options, "exit_misconfigured", EXIT_FAILED))
     return EXIT_FAILED
 

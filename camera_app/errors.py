@@ -60,10 +60,19 @@ class Problem:
 
 
 class ConfigError(CameraAppError, ValueError):
-    """A configuration that is refused whole; it carries every problem, not the first."""
+    """A configuration that is refused whole; it carries every problem, not the first.
 
-    def __init__(self, problems: Sequence[Problem], *, where: str = "") -> None:
+    Attributes:
+        problems: All of them.
+        may_pass: The file is right, and what it names is not here, or not yet: trying again may
+            help.
+    """
+
+    def __init__(
+        self, problems: Sequence[Problem], *, where: str = "", may_pass: bool = False
+    ) -> None:
         self.problems = tuple(problems)
+        self.may_pass = may_pass
         count = len(self.problems)
         noun = "problem" if count == 1 else "problems"
         listing = "".join(f"\n  {problem}" for problem in self.problems)

@@ -80,6 +80,7 @@ class Service:
         self._known_good: KnownGood | None = None
         self._candidates: list[Candidate] = []
         self._problems: tuple[Problem, ...] = ()  # of the file
+        self._is_file_right = False  # and what it names may yet be missing
         self._unread: tuple[Problem, ...] = ()  # why it could not even be read
 
     def choose(self) -> Config:
@@ -97,7 +98,7 @@ class Service:
             kept, _ = self._candidate(good.text, "last_good")
         self._candidates = _in_order(mine, kept)
         if not self._candidates:
-            raise ConfigError(self._problems, where=str(self._file))
+            raise ConfigError(self._problems, where=str(self._file), may_pass=self._is_file_right)
         return self._candidates[0].config
 
     def start(self) -> None:
@@ -247,6 +248,7 @@ class Service:
             config = parse_config(text, where=str(self._file))
         except ConfigError as error:
             return None, error.problems
+        self._is_file_right = self._is_file_right or running == "file"
         examination = examine(config)
         if examination.fatal:
             return None, examination.problems

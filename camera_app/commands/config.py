@@ -149,14 +149,20 @@ def _text_of(file: Path) -> str:
 
 
 def _told(standing: Standing) -> Iterator[str]:
-    runs = "what it says" if standing.running == "file" else "the last good configuration"
-    yield f"{standing.file}: {_OUTCOMES[standing.outcome]} at {standing.at}; {runs} runs"
+    yield f"{standing.file}: {_OUTCOMES[standing.outcome]} at {standing.at}; {_runs(standing)} runs"
     for problem in standing.problems:
         yield f"  {problem}"
     for key in standing.changed:
         yield f"  changed: {key}"
     for note in standing.notes:
         yield f"  note: {note}"
+
+
+def _runs(standing: Standing) -> str:
+    if standing.running == "last_good":
+        return "the last good configuration"
+    is_taken = standing.outcome not in ("refused", "rolled_back")
+    return "what it says" if is_taken else "what it said before"
 
 
 def run_schema(_: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Any
 
 from camera_app.publish.discovery import Announcement, encoded
+from camera_app.publish.topics import is_passing
 
 RECORD_SCHEMA = 1
 FORGET = b""  # an empty retained message: the broker forgets the topic, the hub what it announced
@@ -71,7 +72,7 @@ def announced_by(messages: Iterable[Announcement], own_root: str) -> Announced:
         for message in listed
         for part in message.components
         for topic in part.topics
-        if topic.startswith(f"{own_root}/")
+        if topic.startswith(f"{own_root}/") and not is_passing(topic)
     }
     return Announced(
         {one.topic: {part.key: part.platform for part in one.components} for one in listed},
@@ -124,7 +125,12 @@ def steps(before: Announced, now: Sequence[Announcement], own_root: str) -> list
         tuple((one.topic, _with_tombstones(one, _lost(before, one))) for one in shrinking),
         tuple((one.topic, one.payload) for one in now),
         tuple((topic, FORGET) for topic in moving),
-        tuple((topic, FORGET) for topic in sorted(before.states - after.states)),
+        # Records of earlier versions hold those, too: nothing is kept there that could be forgotten.
+        tuple(
+            (topic, FORGET)
+            for topic in sorted(before.states - after.states)
+            if not is_passing(topic)
+        ),
     ]
     return [step for step in found if step]
 

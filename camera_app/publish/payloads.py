@@ -217,7 +217,8 @@ class ConfigurationStatus:
         outcome: What became of the file when it was last read: `started`: the service started with
             it; `applied`, `unchanged`: a reload took it on, or found nothing new; `refused`: it is
             wrong, or needs a restart; `rolled_back`: it could not be applied, and all is as it was.
-        running: What runs: the `file`, or the `last_good` that was kept of it.
+        running: What runs: the `file`, as it is or was before it was refused; or the `last_good`
+            that was kept of it.
         problems: What is wrong.
         changed: Keys that the last reload changed.
         notes: What to know though nothing is wrong, a sentence each.

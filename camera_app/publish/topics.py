@@ -145,6 +145,11 @@ class Topics:
         return f"{self.root}/{camera}/live"
 
 
+def is_passing(topic: str) -> bool:
+    """Say whether a topic of a camera tells what passes and is not retained."""
+    return topic.rpartition("/")[2] in ("event", "now", "live")
+
+
 def level(text: str) -> str:
     """Return a label as one level of a topic: `traffic light` becomes `traffic_light`.
 

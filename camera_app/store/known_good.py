@@ -65,7 +65,8 @@ class Standing:
         outcome: What became of it when it was last looked at: the service `started` with it, a
             reload `applied` it or found it `unchanged`, it was `refused`, or `rolled_back` when
             it could not be applied.
-        running: What runs: what the `file` says, or the `last_good` that was kept.
+        running: What runs: what the `file` says, or said before it was refused; or the `last_good`
+            that was kept of it.
         problems: What is wrong with the file; empty: nothing.
         changed: Keys that the last reload changed.
         notes: What an owner should know though nothing is wrong.

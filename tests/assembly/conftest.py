@@ -11,7 +11,7 @@ from camera_app.app import App
 from camera_app.capture import SourceStats
 from camera_app.config import Config, parse_config
 from camera_app.pipeline import CameraStats
-from tests.publish.conftest import wait_until
+from tests.waiting import wait_until
 
 
 class Rig:

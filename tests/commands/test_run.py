@@ -15,6 +15,7 @@ import pytest
 from paho.mqtt import publish
 from paho.mqtt.enums import CallbackAPIVersion
 
+from camera_app.cli import main
 from camera_app.store import EventFilter, EventQueries, EventSummary
 from tests import wire
 from tests.publish.mosquitto import Mosquitto
@@ -78,6 +79,17 @@ class Service:
             return 0
         process.send_signal(number)
         return process.wait(LIMIT_S)
+
+    def wait_for_applied(self, times: int) -> None:
+        def applied() -> int:
+            return sum("camera.toml: applied" in line for line in self.output)
+
+        with self._said:
+            assert self._said.wait_for(lambda: applied() == times, LIMIT_S), self.output
+
+    def reload(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
 
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -320,3 +332,35 @@ def test_a_restart_with_a_wrong_file_is_refused_and_the_camera_goes_on(
     assert "hunter2" not in str(result)
     assert service.is_running()
     assert "STOPPING" not in service.output
+
+
+def test_a_file_is_read_anew_at_sighup_and_at_the_hubs_word(
+    service: Service, broker: Mosquitto, subscriber: Subscriber
+) -> None:
+    """A camera comes, a mistake is refused and told, and the mended file is taken on."""
+    service.configure(broker.port, "synthetic:")
+    right = service.config.read_text()
+    service.start()
+    subscriber.wait_for(lambda *message: message == ("porch/availability", b"online"))
+
+    service.config.write_text(right + '[camera.side]\nsource = "synthetic:"\n')
+    service.reload()
+    subscriber.wait_for(lambda *message: message == ("side/availability", b"online"))
+
+    service.config.write_text(right + "fps = -1\n")
+    publish.single("camera_app/desk/reload/set", "PRESS", 1, hostname="127.0.0.1", port=broker.port)
+    subscriber.wait_for(lambda topic, payload: topic == "result" and b"camera.porch.fps" in payload)
+    subscriber.wait_for(
+        lambda topic, payload: (
+            topic == "configuration"
+            and [one["where"] for one in json.loads(payload)["problems"]] == ["camera.porch.fps"]
+        )
+    )
+    assert main(["config", "status", "--config", str(service.config)]) == 1
+
+    service.config.write_text(right)
+    service.reload()
+    subscriber.wait_for(lambda *message: message == ("side/availability", b""))
+    service.wait_for_applied(2)
+    assert main(["config", "status", "--config", str(service.config)]) == 0
+    assert service.end(signal.SIGTERM) == 0

@@ -147,6 +147,19 @@ def test_only_topics_of_ours_are_emptied() -> None:
     assert known.states == strangers.states
 
 
+def test_nothing_is_said_where_nothing_is_kept() -> None:
+    """An automation would take an empty message on `now` for an event; so did a hub once."""
+    known = announced_by(announcements(BOTH, "device", "ha"), ROOT)
+    known = Announced(known.topics, known.states | {f"{ROOT}/back/now", f"{ROOT}/back/live"})
+    told = [
+        topic
+        for step in steps(known, announcements(ONE, "device", "ha"), ROOT)
+        for topic, _ in step
+    ]
+    assert f"{ROOT}/back/person" in told
+    assert not {f"{ROOT}/back/now", f"{ROOT}/back/live"} & set(told)
+
+
 def test_after_a_kill_in_the_middle_the_way_is_found_again() -> None:
     """The record then holds both, the old and the new; wherever it ended, the end is the same."""
     now = announcements(ONE, "device", "homeassistant")
