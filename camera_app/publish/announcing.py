@@ -125,7 +125,7 @@ def steps(before: Announced, now: Sequence[Announcement], own_root: str) -> list
         tuple((one.topic, _with_tombstones(one, _lost(before, one))) for one in shrinking),
         tuple((one.topic, one.payload) for one in now),
         tuple((topic, FORGET) for topic in moving),
-        # Records of earlier versions hold those, too: nothing is kept there that could be forgotten.
+        # Records of earlier versions hold what passes, too: nothing is kept there to be forgotten.
         tuple(
             (topic, FORGET)
             for topic in sorted(before.states - after.states)

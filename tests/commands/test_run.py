@@ -17,8 +17,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from camera_app.cli import main
 from camera_app.store import EventFilter, EventQueries, EventSummary
+from camera_app.store.known_good import read_standing
 from tests import wire
 from tests.publish.mosquitto import Mosquitto
+from tests.waiting import wait_until
 
 LIMIT_S = 60.0
 
@@ -79,13 +81,6 @@ class Service:
             return 0
         process.send_signal(number)
         return process.wait(LIMIT_S)
-
-    def wait_for_applied(self, times: int) -> None:
-        def applied() -> int:
-            return sum("camera.toml: applied" in line for line in self.output)
-
-        with self._said:
-            assert self._said.wait_for(lambda: applied() == times, LIMIT_S), self.output
 
     def reload(self) -> None:
         assert self._process is not None
@@ -334,6 +329,11 @@ def test_a_restart_with_a_wrong_file_is_refused_and_the_camera_goes_on(
     assert "STOPPING" not in service.output
 
 
+def has_applied(service: Service) -> bool:
+    standing = read_standing(service.folder / "data")
+    return standing is not None and standing.outcome == "applied"
+
+
 def test_a_file_is_read_anew_at_sighup_and_at_the_hubs_word(
     service: Service, broker: Mosquitto, subscriber: Subscriber
 ) -> None:
@@ -361,6 +361,6 @@ def test_a_file_is_read_anew_at_sighup_and_at_the_hubs_word(
     service.config.write_text(right)
     service.reload()
     subscriber.wait_for(lambda *message: message == ("side/availability", b""))
-    service.wait_for_applied(2)
+    assert wait_until(lambda: has_applied(service))
     assert main(["config", "status", "--config", str(service.config)]) == 0
     assert service.end(signal.SIGTERM) == 0
