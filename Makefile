@@ -12,6 +12,10 @@ DATA ?=
 PEOPLE ?= $(wildcard ../shared/images/coco_val128)
 FACES ?= $(wildcard ../shared/images/faces_lfw10)
 # A film in which a person comes and goes, for `make ha`.
+PERSON_CLIP ?= $(firstword $(wildcard ../shared/clips/signers/book.mkv) $(CLIP))
+# Films in which people come and go, for `make soak`, and how long it lasts.
+SOAK_CLIPS ?= $(or $(wildcard ../shared/clips/signers/book.mkv ../shared/clips/one_by_one_person.mp4),$(CLIP))
+MINUTES ?= 20
 # Further words for pytest, such as ARGS="-k tracker".
 ARGS ?=
 
@@ -24,7 +28,7 @@ BIN := .venv/bin
 WORKSHOP := .venv-workshop/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test torture check ha docs bench workshop workshop-test converters models lock clean
+.PHONY: help setup demo test torture soak check ha docs bench workshop workshop-test converters models lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -42,6 +46,10 @@ test: check ## run the checks and all tests
 torture: ## cut, kill and fill everything that an event passes, at every step, minutes
 	@tools/setup.sh dev
 	@$(BIN)/python -m pytest tests/torture --torture $(ARGS)
+
+soak: ## run the service for MINUTES=20 while everything around it goes away and returns
+	@tools/setup.sh dev
+	@$(BIN)/python -m tools.soak $(addprefix --clip ,$(SOAK_CLIPS)) --minutes $(MINUTES) --page docs/reliability.md
 
 check: ## format, lint, types, security, and which room may import which
 	@tools/setup.sh dev

@@ -49,6 +49,7 @@ MAY_CHOOSE_MODULES = {
     "camera_app/capture/__init__.py": "names of this room, from a table beside it",
     "camera_app/children.py": "the entry that the parent named, over a socket that only it has",
     "camera_app/cli.py": "names of commands, from a tuple beside it",
+    "camera_app/doctor/errands.py": "libraries of a list of ours, told to a child of ours",
     "camera_app/inference/__init__.py": "names of this room, from a table beside it",
     "camera_app/inference/edgetpu/__init__.py": "names of this room, from a table beside it",
     "camera_app/inference/onnx.py": "a runtime that may be absent, its name a constant",

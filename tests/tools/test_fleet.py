@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from tests import wire
 from tests.publish.conftest import broker, subscribe
 from tests.publish.mosquitto import Mosquitto
 from tools.fleet import packets
-from tools.fleet.__main__ import BEGIN, END, put_into, sizes
+from tools.fleet.__main__ import sizes
 from tools.fleet.cameras import Wishes
 from tools.fleet.figures import Figures, Latency, extrapolated, latency, table
 from tools.fleet.limits import OTHER_FILES, Room, field_kib
@@ -169,16 +168,6 @@ def test_a_row_says_no_more_digits_than_repeat_and_no_p99_of_a_few() -> None:
     row = table([replace(FIGURES, latency=Latency(40, 1.25, None))])[2]
     assert "| 12,000, 12,000 |" in row
     assert "1.2 ms, - (40)" in row
-
-
-def test_the_table_is_put_between_its_marks(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    put_into(page, ["| new |"])
-    assert page.read_text() == f"before\n{BEGIN}\n| new |\n{END}\nafter\n"
-    page.write_text("no marks")
-    with pytest.raises(SystemExit):
-        put_into(page, ["| new |"])
 
 
 # Limits

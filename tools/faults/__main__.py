@@ -15,12 +15,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from tools.docs.marked import put_into
 from tools.faults.faults import FAULTS, Fault
 from tools.faults.measure import Outcome
 from tools.faults.rig import Rig
 from tools.faults.trial import HOLD_S, SETTLE_S, settled, try_alone, try_fault
-
-BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 
 
 def main() -> int:
@@ -41,7 +40,7 @@ def main() -> int:
     lines = table(chosen, outcomes)
     sys.stdout.write("\n".join(lines) + "\n")
     if arguments.page:
-        put_into(arguments.page, lines)
+        put_into(arguments.page, "faults", lines)
     return 0 if all(outcome.is_good() for outcome in outcomes) else 1
 
 
@@ -78,14 +77,6 @@ def table(faults: Sequence[Fault], outcomes: Sequence[Outcome]) -> list[str]:
             f"{outcome.longest_gap_s:.2f} s | {shed or 'none'} | {back} | {outcome.exits} |"
         )
     return lines
-
-
-def put_into(page: Path, lines: Sequence[str]) -> None:
-    """Replace the table in a page, between its two marks."""
-    text = page.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    page.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

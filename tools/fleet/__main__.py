@@ -14,17 +14,15 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from tools.bench.drain import Broker
+from tools.docs.marked import put_into
 from tools.fleet.cameras import Wishes
 from tools.fleet.figures import Figures, table
 from tools.fleet.limits import raise_limits, room
 from tools.fleet.trial import try_fleet
-
-BEGIN, END = "<!-- fleet: begin -->", "<!-- fleet: end -->"
 
 
 def main() -> None:
@@ -40,7 +38,7 @@ def main() -> None:
     lines = table(figures)
     sys.stdout.write("\n".join(lines) + "\n")
     if arguments.page:
-        put_into(arguments.page, lines)
+        put_into(arguments.page, "fleet", lines)
 
 
 def _add_words(parser: argparse.ArgumentParser) -> None:
@@ -118,17 +116,6 @@ def _try(cameras: int, arguments: argparse.Namespace) -> Figures:
             broker.stop()
     sys.stderr.write(f"{found}\n")
     return found
-
-
-def put_into(page: Path, lines: Sequence[str]) -> None:
-    """Replace what stands between the marks of a page."""
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        raise SystemExit(f"{page} has no place for the table: {BEGIN} … {END}")
-    body = "\n".join(lines)
-    page.write_text(f"{before}{BEGIN}\n{body}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
