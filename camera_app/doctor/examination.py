@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from camera_app.config import Config, load_config
+from camera_app.config import Config, load_config, parse_config
 from camera_app.doctor.catalogue import CRASHED, HUNG
 from camera_app.doctor.checks.permissions import secret_files
 from camera_app.doctor.credentials import credentials_of
@@ -19,8 +19,9 @@ from camera_app.doctor.machine import Machine
 from camera_app.doctor.service import Service, find_service, running_config
 from camera_app.doctor.subject import Check, Examined, Subject
 from camera_app.doctor.together import Undone, done_together
-from camera_app.errors import ConfigError
+from camera_app.errors import ConfigError, StoreError
 from camera_app.logs import keep_file_secret, keep_secret, redact
+from camera_app.store.known_good import KnownGood, Standing, read_standing, state_folder
 
 DEFAULT_CONFIG = Path("/etc/camera-app/camera.toml")
 LIMIT_S = 12.0
@@ -65,7 +66,35 @@ def subject_of(
     config, error = _loaded(path)
     folder = config.data.folder if config is not None else None
     service = find_service(machine, folder, path)
-    return Subject(machine, service, path, config, error, limit_s)
+    state = service.state_folder or state_folder(None, _text_of(path), {})
+    if config is None:
+        config = _last_good(state, path)
+    return Subject(machine, service, path, config, error, limit_s, _standing(state, path))
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # told by the check of the configuration
+        return ""
+
+
+def _last_good(state: Path, path: Path) -> Config | None:
+    """Return what the service runs in place of a file that is refused."""
+    good = KnownGood(state, path).load()
+    try:
+        return parse_config(good.text) if good is not None else None
+    except ConfigError:  # good for another version of the program
+        return None
+
+
+def _standing(state: Path, path: Path) -> Standing | None:
+    try:
+        standing = read_standing(state)
+    except StoreError:  # damaged, or not ours to read: then the file and the log have to do
+        return None
+    is_ours = standing is not None and standing.file == str(path.absolute())
+    return standing if is_ours else None
 
 
 def borrowed_credentials(config_path: Path | None, machine: Machine | None = None) -> Path | None:

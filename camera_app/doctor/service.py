@@ -17,6 +17,7 @@ from camera_app.doctor.machine import Machine
 from camera_app.errors import CameraAppError
 from camera_app.health import ReadinessReport, read_readiness, runtime_folder
 from camera_app.store import DATABASE_NAME
+from camera_app.store.known_good import STATE_VARIABLE
 
 DEFAULT_UNIT = "camera-app"
 RUNTIME_FOLDERS = "run"
@@ -46,6 +47,7 @@ class Service:
         config_path: The file that it was started with, as far as that is told.
         readiness: What it says of itself; None: nothing.
         unit: Name of its unit of systemd, or of the one that it would have.
+        state_folder: Where it keeps its state, as far as that is told; None: in its data folder.
     """
 
     pid: int | None = None
@@ -53,6 +55,7 @@ class Service:
     config_path: Path | None = None
     readiness: ReadinessReport | None = None
     unit: str = DEFAULT_UNIT
+    state_folder: Path | None = None
 
     @property
     def is_running(self) -> bool:
@@ -87,7 +90,8 @@ def find_service(machine: Machine, data_folder: Path | None, config_path: Path |
         return Service()
     unit = unit_of(machine, pid)
     readiness = _readiness(machine, pid, unit)
-    return Service(pid, who_runs(machine, pid), _config_of(machine, pid), readiness, unit)
+    state = _option_of(machine, pid, "--state") or _given_folder(machine, pid, STATE_VARIABLE)
+    return Service(pid, who_runs(machine, pid), _config_of(machine, pid), readiness, unit, state)
 
 
 def began_at_s(machine: Machine, pid: int) -> float | None:
@@ -170,13 +174,30 @@ def _words(machine: Machine, pid: int) -> list[str]:
 
 
 def _config_of(machine: Machine, pid: int) -> Path | None:
+    return _option_of(machine, pid, "--config")
+
+
+def _option_of(machine: Machine, pid: int, option: str) -> Path | None:
+    """Return the path that a process was given with an option."""
     words = _words(machine, pid)
     for word, following in zip(words, [*words[1:], ""], strict=True):
-        if word == "--config" and following:
+        if word == option and following:
             return _absolute(machine, pid, following)
-        if word.startswith("--config="):
+        if word.startswith(f"{option}="):
             return _absolute(machine, pid, word.partition("=")[2])
     return None
+
+
+def _given_folder(machine: Machine, pid: int, variable: str) -> Path | None:
+    """Return the folder that systemd gave a process in a variable, where we may look."""
+    first = _environment_of(machine, pid).get(variable, "").partition(":")[0]
+    return Path(first) if first else None
+
+
+def _environment_of(machine: Machine, pid: int) -> dict[str, str]:
+    """Return the environment of a process; empty where only its own user and root may look."""
+    told = machine.text(f"proc/{pid}/environ")
+    return dict(pair.partition("=")[::2] for pair in told.split("\0"))
 
 
 def _absolute(machine: Machine, pid: int, path: str) -> Path:
@@ -199,12 +220,7 @@ def _readiness(machine: Machine, pid: int, unit: str) -> ReadinessReport | None:
 
 
 def _runtime_folders(machine: Machine, pid: int, unit: str) -> Iterator[Path]:
-    try:
-        # Only its own user and root may read it.
-        told = machine.place(f"proc/{pid}/environ").read_bytes().decode("utf-8", "replace")
-    except OSError:
-        told = ""
-    of_service = runtime_folder(dict(pair.partition("=")[::2] for pair in told.split("\0")))
-    if of_service is not None:
-        yield of_service
+    given = runtime_folder(_environment_of(machine, pid))
+    if given is not None:
+        yield given
     yield machine.place(f"{RUNTIME_FOLDERS}/{unit.replace('@', '-')}")

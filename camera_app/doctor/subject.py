@@ -11,6 +11,7 @@ from camera_app.doctor.findings import Finding, Kind, Severity
 from camera_app.doctor.machine import Machine
 from camera_app.doctor.service import Service, ourselves, user_name
 from camera_app.errors import ConfigError
+from camera_app.store.known_good import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,10 @@ class Subject:
         machine: Where facts come from.
         service: What runs of it.
         config_path: Its configuration file; None: none was given and none found.
-        config: What is in it; None: there is none, or it is wrong.
+        config: What is examined: what stands in it, or if it is wrong the last good one; None:
+            there is neither.
         config_error: Why the file is refused; None: it is not.
+        standing: What the service wrote down when it last read the file; None: nothing.
         limit_s: How long a check may take.
     """
 
@@ -32,6 +35,7 @@ class Subject:
     config: Config | None = None
     config_error: ConfigError | None = None
     limit_s: float = 12.0
+    standing: Standing | None = None
 
     @property
     def user(self) -> str:

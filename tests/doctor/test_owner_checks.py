@@ -25,6 +25,7 @@ from camera_app.doctor.service import (
 )
 from camera_app.errors import ConfigError, Problem
 from camera_app.health import Ability, Readiness, ReadinessReport, Shortfall
+from camera_app.store.known_good import KnownGood, Outcome, Running, Standing
 
 from .conftest import MadeMachine, kinds
 
@@ -99,6 +100,60 @@ def test_a_file_that_was_changed_under_a_running_service_is_told(made: MadeMachi
     assert finding.line.endswith("reload-or-restart camera-app@porch")
     os.utime(subject.config_path, (began_s - 5, began_s - 5))
     assert kinds(configuration.examine(subject)) == []
+
+
+def standing(outcome: Outcome, running: Running = "file", *problems: Problem) -> Standing:
+    return Standing("camera.toml", outcome, running, "2026-09-21T20:01:50.000Z", problems)
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        (standing("started"), []),
+        (standing("applied"), []),
+        (standing("refused", "last_good"), ["configuration.last_good_runs"]),
+        (standing("refused", "file"), ["configuration.last_good_runs"]),
+        (standing("rolled_back", "file", Problem("x", "y")), ["configuration.rolled_back"]),
+        (standing("started", "file", Problem("x", "y")), ["configuration.not_working"]),
+    ],
+)
+def test_what_the_service_made_of_its_file_is_told(
+    made: MadeMachine, said: Standing, found: list[str]
+) -> None:
+    subject = replace(made.subject(ONE_CAMERA, service=Service(77)), standing=said)
+    assert kinds(configuration.examine(subject)) == found
+    # What a service wrote down that runs no more is nobody's trouble.
+    assert kinds(configuration.examine(replace(subject, service=Service()))) == []
+
+
+def test_a_file_that_was_read_again_is_not_taken_for_changed(made: MadeMachine) -> None:
+    """The service began at 1790000000 and read the file again at 1790020910."""
+    made.write("proc/stat", "btime 1790000000\n")
+    made.write("proc/77/stat", f"77 (camera) S {'0 ' * 18}0 0 0\n")
+    subject = made.subject(ONE_CAMERA, service=Service(77))
+    assert subject.config_path is not None
+    os.utime(subject.config_path, (1_790_000_100, 1_790_000_100))
+    assert kinds(configuration.examine(subject)) == ["configuration.changed_since_start"]
+    read_again = replace(subject, standing=standing("applied"))
+    assert kinds(configuration.examine(read_again)) == []
+
+
+def test_in_place_of_a_file_that_is_refused_the_last_good_one_is_examined(
+    made: MadeMachine, tmp_path: Path
+) -> None:
+    """Kept as a service keeps it; the file itself is no TOML any more."""
+    data, config = tmp_path / "data", tmp_path / "camera.toml"
+    good = f'data.folder = "{data}"\n{ONE_CAMERA}'
+    known = KnownGood(data, config)
+    known.keep(good, "2026-09-21T20:01:50.000Z")
+    known.note(replace(standing("refused", "last_good"), file=str(config)))
+    config.write_text(f'[data]\nfolder = "{data}"\n[camera\n')
+    subject = subject_of(config, made.machine)
+    assert subject.config is not None
+    assert list(subject.config.camera) == ["front"]
+    found = configuration.examine(replace(subject, service=Service(77)))
+    assert kinds(found) == ["configuration.last_good_runs", "configuration.wrong"]
+    assert found.facts == (str(config), "what is examined is the last good one")
 
 
 def test_the_begin_of_a_real_process_is_known() -> None:

@@ -37,6 +37,7 @@ paste, and then Ctrl-D: so it is in no list of processes and no history.
 
 Without `--config` it takes the configuration of the service that runs, or else
 `/etc/camera-app/camera.toml`; where there is neither, it examines what can be examined without.
+In place of a file that is refused, the last good one is examined, which the service runs instead.
 All checks are done at once and each has {LIMIT_S:g} seconds (`--deadline`); one that hangs or
 fails is itself a finding, and the others are told all the same.
 

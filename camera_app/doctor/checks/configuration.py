@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from camera_app.capture.address import PASSWORD_PLACE, parse_address
@@ -12,6 +13,7 @@ from camera_app.doctor.findings import Finding
 from camera_app.doctor.service import began_at_s
 from camera_app.doctor.subject import Check, Examined, Kinds, Subject
 from camera_app.errors import ConfigError, SourceError
+from camera_app.store.known_good import Standing
 
 _kinds = Kinds("configuration")
 WRONG = _kinds.error(
@@ -25,6 +27,25 @@ UNREADABLE = _kinds.error(
     "the configuration is not there, or cannot be read by whoever asks",
     "Correct the path; or ask as somebody who may read it",
     "ls -l <config>; sudo camera-app doctor --config <config>",
+)
+LAST_GOOD_RUNS = _kinds.error(
+    "last_good_runs",
+    "the service refuses the file, and runs the last good configuration in its place",
+    "Correct the file, and have it read again",
+    "camera-app config check <config> && sudo systemctl reload-or-restart <unit>",
+)
+ROLLED_BACK = _kinds.error(
+    "rolled_back",
+    "the file could not be applied when it was last read, and all is as it was before; the text is "
+    "the service's own",
+    "Correct what is named, and have it read again",
+    "camera-app config check --here <config> && sudo systemctl reload-or-restart <unit>",
+)
+NOT_WORKING = _kinds.warning(
+    "not_working",
+    "the service runs the file, and something in it does not work; the text is its own",
+    "Correct what is named, and have it read again",
+    "camera-app config check --here <config> && sudo systemctl reload-or-restart <unit>",
 )
 ABSENT = _kinds.note(
     "absent",
@@ -60,7 +81,7 @@ LEFTOVER = _kinds.note(
 )
 CHANGED = _kinds.note(
     "changed_since_start",
-    "the file was changed after the service had started; it may run with what stood there before",
+    "the file was changed after the service had read it: it runs with what stood there before",
     "Have it read again",
     "camera-app config check <config> && sudo systemctl reload-or-restart <unit>",
 )
@@ -69,18 +90,40 @@ CHANGED = _kinds.note(
 def examine(subject: Subject) -> Examined:
     """Judge the configuration."""
     path = str(subject.config_path or "")
+    standing = tuple(_judge_standing(subject, path))
     if subject.config_error is not None:
-        return Examined((path,), tuple(judge_wrong(subject.config_error, path)))
+        wrong = tuple(judge_wrong(subject.config_error, path))
+        instead = ("what is examined is the last good one",) if subject.config is not None else ()
+        return Examined((path, *instead), (*standing, *wrong))
     if subject.config is None:
         return Examined(findings=(ABSENT.found("no configuration was found"),))
     count = len(subject.config.camera)
     facts = (path, f"{count} {'camera' if count == 1 else 'cameras'}")
     findings = (
+        *standing,
         *judge(subject.config, path),
         *_leftovers(subject.config),
         *_changed(subject),
     )
     return Examined(facts, findings)
+
+
+def _judge_standing(subject: Subject, path: str) -> Iterator[Finding]:
+    """Tell what the running service made of the file when it last read it."""
+    standing, service = subject.standing, subject.service
+    if standing is None or not service.is_running:
+        return
+    facts = {"config": path, "unit": service.unit}
+    if standing.running == "last_good" or standing.outcome == "refused":
+        runs = "the last good one" if standing.running == "last_good" else "what it had read before"
+        what = f"the service refused it at {standing.at}, and runs {runs}"
+        yield LAST_GOOD_RUNS.found(what, where=path, **facts)
+    elif standing.outcome == "rolled_back":
+        for problem in standing.problems:
+            yield ROLLED_BACK.found(str(problem), where=path, **facts)
+    else:
+        for problem in standing.problems:
+            yield NOT_WORKING.found(str(problem), where=path, **facts)
 
 
 def judge_wrong(error: ConfigError, path: str) -> Iterator[Finding]:
@@ -146,9 +189,17 @@ def _changed(subject: Subject) -> Iterator[Finding]:
         written_s = path.stat().st_mtime
     except OSError:  # it has gone meanwhile
         return
-    if began_s is not None and written_s > began_s:
-        what = "was changed after the service had started"
+    if began_s is not None and written_s > max(began_s, _read_at_s(subject.standing)):
+        what = "was changed after the service had read it"
         yield CHANGED.found(what, where=str(path), config=path, unit=service.unit)
+
+
+def _read_at_s(standing: Standing | None) -> float:
+    """Return when a service last read the file, seconds since 1970; 0: none tells."""
+    try:
+        return datetime.fromisoformat(standing.at).timestamp() if standing is not None else 0.0
+    except ValueError:
+        return 0.0
 
 
 CHECK = Check(
