@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from camera_app.errors import ConfigError, Problem
+from camera_app.logs import keep_address_secret, keep_misplaced_secret
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
@@ -46,6 +47,7 @@ PackNames = Annotated[
 ]
 ALL_STICKS = "auto"
 NO_STICK = "off"
+PASSWORD_PLACE = "{password}"  # noqa: S105 # nosec B105 # the place of one, not one
 _STICK_PLACE = re.compile(r"usb:[0-9]+-[0-9]+(\.[0-9]+)*|pci:apex_[0-9]+")
 
 
@@ -701,13 +703,28 @@ def parse_config(text: str, *, where: str = "configuration") -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([_syntax_problem(str(error))], where=where) from error
     try:
-        return Config.model_validate(document)
+        config = Config.model_validate(document)
     except ValidationError as error:
         lines = key_lines(text)
         found = _without_echoes(error.errors(include_url=False))
         problems = [_problem(details, lines) for details in found]
         problems.sort(key=lambda problem: (problem.line or 0, problem.where))
         raise ConfigError(problems, where=where) from error
+    _keep_secrets(config)
+    return config
+
+
+def _keep_secrets(config: Config) -> None:
+    """Have what an owner wrote of secrets into the file itself kept out of all that is told."""
+    files = [
+        config.mqtt.password_file,
+        *(camera.password_file for camera in config.camera.values()),
+    ]
+    for path in files:
+        if path is not None:
+            keep_misplaced_secret(path)
+    for camera in config.camera.values():
+        keep_address_secret(camera.source, PASSWORD_PLACE)
 
 
 def _syntax_problem(message: str) -> Problem:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from camera_app.errors import SourceUnsupported
 
@@ -78,18 +78,6 @@ def parse_address(source: str) -> Address:
 def with_password(source: str, password: str) -> str:
     """Return an address with the password put in its place, escaped as an address needs it."""
     return source.replace(PASSWORD_PLACE, quote(password, safe=""))
-
-
-def secrets_in(source: str) -> list[str]:
-    """Return what an owner wrote of a password into an address, in whatever form he did.
-
-    As it stands there and, should it be escaped, as it is meant.
-    """
-    before, _, _ = source.rpartition("@")
-    _, colon, password = before.rpartition("//")[2].partition(":")
-    if not colon or PASSWORD_PLACE in password:
-        return []
-    return [password, unquote(password)]
 
 
 def _split_options(text: str) -> tuple[str, dict[str, str]]:

@@ -18,7 +18,6 @@ from camera_app.capture.address import (
     PASSWORD_PLACE,
     Kind,
     parse_address,
-    secrets_in,
     with_password,
 )
 from camera_app.capture.backoff import BackOff
@@ -344,8 +343,6 @@ def errand_of(settings: CameraSettings) -> Errand:
 
 def _secret_source(settings: CameraSettings) -> str:
     """Put the password in, and keep it out of the log."""
-    for secret in secrets_in(settings.source):
-        keep_secret(secret)
     parse_address(settings.source)  # refuses nonsense here, where it can be told whole
     path = settings.password_file
     if path is None or PASSWORD_PLACE not in settings.source:

@@ -2,7 +2,14 @@
 
 from camera_app.logs.begin import Format, LogCounts, begin_logging, counts
 from camera_app.logs.formats import about_camera
-from camera_app.logs.redaction import MASK, keep_file_secret, keep_secret, redact
+from camera_app.logs.redaction import (
+    MASK,
+    keep_address_secret,
+    keep_file_secret,
+    keep_misplaced_secret,
+    keep_secret,
+    redact,
+)
 from camera_app.logs.tap import error_output_of
 
 __all__ = [
@@ -13,7 +20,9 @@ __all__ = [
     "begin_logging",
     "counts",
     "error_output_of",
+    "keep_address_secret",
     "keep_file_secret",
+    "keep_misplaced_secret",
     "keep_secret",
     "redact",
 ]

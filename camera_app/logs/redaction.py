@@ -13,7 +13,7 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 MASK = "***"
 
@@ -121,3 +121,30 @@ def keep_file_secret(path: Path) -> None:
         return  # whoever needs it says so
     for line in text.splitlines():
         keep_secret(line.strip())
+
+
+def keep_address_secret(source: str, place: str) -> None:
+    """Take the password that an owner wrote into an address out of everything.
+
+    As it stands there and, should it be escaped, as it is meant; in whatever way he mistyped what
+    is around it.
+
+    Args:
+        source: The address, or what was to be one.
+        place: What stands for a password that is kept elsewhere.
+    """
+    before, _, _ = source.rpartition("@")
+    _, colon, password = before.rpartition("//")[2].partition(":")
+    if colon and place not in password:
+        keep_secret(password)
+        keep_secret(unquote(password))
+
+
+def keep_misplaced_secret(path: Path) -> None:
+    """Take what was given for the name of a file with a secret out of everything, if it is none.
+
+    Some write the password itself where its file is asked for; then every error about the file
+    would tell it.
+    """
+    if len(path.parts) < 2 or not path.parent.is_dir():
+        keep_secret(str(path))
