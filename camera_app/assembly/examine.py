@@ -15,6 +15,7 @@ from camera_app.assembly.devices import device_plan
 from camera_app.capture.address import parse_address
 from camera_app.config import Config
 from camera_app.errors import CameraAppError, Problem
+from camera_app.logs import redact
 from camera_app.models import find_models
 
 
@@ -86,9 +87,9 @@ def _of_files(config: Config) -> Iterator[Problem]:
     for where, path in files.items():
         if path is not None and not os.access(path, os.R_OK):
             problem = "cannot be read" if path.exists() else "is not there"
-            yield Problem(
-                where, f"{path} {problem}", suggestion="the camera must be able to read it"
-            )
+            # Some write the password itself where its file is asked for.
+            told = redact(f"{path} {problem}")
+            yield Problem(where, told, suggestion="the camera must be able to read it")
 
 
 def _of_sources(config: Config) -> Iterator[Problem]:

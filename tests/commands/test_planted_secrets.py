@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 import pytest
 
+from camera_app.store.known_good import GOOD_NAME
 from tests.commands.test_run import Service
 from tests.commands.test_secrets import process_tree
 from tests.publish.conftest import Received
@@ -229,7 +230,9 @@ class House:
 
     def keep_files(self) -> None:
         for path in (self.folder / "data").rglob("*"):
-            if path.is_file():
+            if path.name == GOOD_NAME:
+                assert path.stat().st_mode & 0o077 == 0  # as it was written, and for nobody else
+            elif path.is_file():
                 self.outputs[f"file {path.name}"] = path.read_bytes().decode("latin-1")
 
 
@@ -268,7 +271,8 @@ def test_no_secret_comes_out_of_a_service_or_a_command(house: House) -> None:
     commands_say_no_more(house)
     a_wrong_file_is_told_without_them(house)
     house.keep_files()
-    assert leaks(house.outputs) == []
+    found = leaks(house.outputs)
+    assert not found, "\n".join(found)
 
 
 def works_with_cameras_that_fail(house: House) -> None:
