@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from camera_app.capture.pieces import Make, Piece, PieceRing
+from camera_app.capture.pieces import Make, Piece, PieceRing, from_key
 from camera_app.capture.wire import FilmEnd, FilmNews, FilmOrder, FilmWish
 from camera_app.clock import NS_PER_S
 from camera_app.values import Yuv420
@@ -157,7 +157,7 @@ class FilmDesk:
                 self._ring.add(piece)
                 if self._make is not None:
                     self._go_on(piece)
-                if self._make is None:
+                else:
                     self._begin_if_due(piece.at_ns)
 
     # With the lock held
@@ -175,6 +175,9 @@ class FilmDesk:
             self._news.append(FilmNews(wish.path, FilmEnd.CANNOT, is_kept=False))
             return
         self._wish = wish
+        newest = self._ring.newest
+        if newest is not None:
+            self._begin_if_due(newest.at_ns)
 
     def _begin_if_due(self, now_ns: int) -> None:
         wish = self._wish
@@ -188,21 +191,19 @@ class FilmDesk:
             self._news.append(FilmNews(wish.path, FilmEnd.OVER, is_kept=False))
 
     def _material_for(self, wish: FilmWish) -> list[Piece]:
-        """Return what is there of a film that is to begin, all of one make, from a key picture."""
-        pieces = [one for one in self._ring.since(wish.from_ns) if one.at_ns <= wish.until_ns]
+        """Return what is there of a film that is to begin, from a key picture on."""
+        pieces = self._ring.since(wish.from_ns)
         if wish.follows:
-            pieces = [one for one in pieces if one.at_ns >= wish.from_ns]
-        newest = pieces[-1].make if pieces else None
-        pieces = [one for one in pieces if one.make == newest]
-        first = next((at for at, one in enumerate(pieces) if one.is_key), len(pieces))
-        return pieces[first:]
+            pieces = from_key([one for one in pieces if one.at_ns >= wish.from_ns])
+        return pieces if pieces and pieces[0].at_ns <= wish.until_ns else []
 
     def _begin(self, wish: FilmWish, pieces: list[Piece]) -> None:
         assert self._writer is not None
         self._make = pieces[0].make
         self._writer.begin(Path(wish.path), self._make)
         for piece in pieces:
-            self._writer.put(piece)
+            if self._make is not None:  # or its end is among them
+                self._go_on(piece)
 
     def _go_on(self, piece: Piece) -> None:
         """Write a piece to the film, or end that before it."""

@@ -139,9 +139,12 @@ class PieceRing:
         """Return the pieces from a moment on, beginning with the key picture at or before it."""
         keys_before = [at_ns for at_ns in self._keys_ns if at_ns <= from_ns]
         begins_ns = keys_before[-1] if keys_before else from_ns
-        pieces = [piece for piece in self._pieces if piece.at_ns >= begins_ns]
-        first = next((at for at, piece in enumerate(pieces) if piece.is_key), len(pieces))
-        return pieces[first:]
+        return from_key([piece for piece in self._pieces if piece.at_ns >= begins_ns])
+
+    @property
+    def newest(self) -> Piece | None:
+        """The last piece that came; None: it is empty."""
+        return self._pieces[-1] if self._pieces else None
 
     def clear(self) -> None:
         """Forget everything."""
@@ -161,6 +164,12 @@ class PieceRing:
 
     def _drop_one(self) -> None:
         self.size_bytes -= len(self._pieces.popleft().data)
+
+
+def from_key(pieces: list[Piece]) -> list[Piece]:
+    """Return the pieces from the first key picture on: those before it cannot be decoded."""
+    first = next((at for at, piece in enumerate(pieces) if piece.is_key), len(pieces))
+    return pieces[first:]
 
 
 def parameters_in(data: bytes, codec: str) -> bytes:
