@@ -105,3 +105,22 @@ def test_a_filling_disk_stops_one_thing_after_the_other_and_all_resumes(tmp_path
         "cleared ample True True open 0",
         "complete",
     ]
+
+
+def test_films_are_the_first_to_go_on_a_filling_disk(tmp_path: Path) -> None:
+    """Level, films taken, stills taken: a film that finds the disk full costs no other."""
+    script = Path(__file__).with_name("filling_films.py")
+
+    done = in_mount(tmp_path, "size=8m", [sys.executable, str(script)])
+
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.decode().splitlines() == [
+        "first stopped ample True True",
+        "less no_media False True gone: ['1.mp4']",
+        "second stopped 40",  # it begins with the key picture before it
+        "room ample True True gone: ['1.mp4']",
+        "full disk_full True True",
+        "mended True True",
+        "again ample True True still: True",
+        "fourth stopped",
+    ]
