@@ -353,3 +353,31 @@ def test_a_profile_that_means_nothing_is_refused(text: str, where: str, what: st
         parse_config(f"[camera.front]\nsource = 'synthetic:'\n{text}")
     (problem,) = caught.value.problems
     assert (problem.where, what in problem.problem) == (where, True), problem
+
+
+@pytest.mark.parametrize(
+    ("camera", "why"),
+    [
+        (
+            'source = "rtsp://c/"\n[[camera.a.privacy_masks]]\npolygon = [[0,0],[1,0],[1,1]]',
+            "masks",
+        ),
+        ('source = "v4l2:/dev/video0"', "sends pictures"),
+        ('source = "picamera:0"', "sends pictures"),
+    ],
+)
+def test_what_must_not_be_kept_as_it_is_sent_is_refused(camera: str, why: str) -> None:
+    """What is under a privacy mask is in what the camera sends."""
+    text = f"[camera.a]\n{camera}\n[camera.a.recording]\nenabled = true\n"
+    with pytest.raises(ConfigError) as caught:
+        parse_config(f'{text}method = "copy"')
+    (problem,) = caught.value.problems
+    assert problem.where == "camera.a"
+    assert 'recording.method "copy" cannot be' in problem.problem
+    assert why in problem.problem
+    for method in ("auto", "encode"):
+        parsed = parse_config(f'{text}method = "{method}"').camera["a"]
+        assert parsed.recording.enabled
+        assert parsed.can_record
+    off = parse_config(f'{text}method = "copy"'.replace("true", "false")).camera["a"]
+    assert not off.can_record

@@ -83,7 +83,7 @@ def main(folder: Path) -> None:
     print("first", camera.end_of(first).why, look())
     os.utime(first, (1, 1))
     second = camera.film("2.mp4")
-    camera.run(30)
+    camera.run(20)
     print("less", look(), "gone:", gone)  # the oldest went, not the one that is being written
     camera.stop()
     print("second", camera.end_of(second).why, len(brightness(second)))

@@ -117,7 +117,7 @@ def test_films_are_the_first_to_go_on_a_filling_disk(tmp_path: Path) -> None:
     assert done.stdout.decode().splitlines() == [
         "first stopped ample True True",
         "less no_media False True gone: ['1.mp4']",
-        "second stopped 40",  # it begins with the key picture before it
+        "second stopped 30",  # it begins with the key picture before it
         "room ample True True gone: ['1.mp4']",
         "full disk_full True True",
         "mended True True",

@@ -92,6 +92,16 @@ def test_what_a_camera_sees_is_gone_with_the_camera_and_what_controls_it_is_not(
         assert "availability" not in found[f"cam1_front_{key}"]
 
 
+def test_films_can_be_switched_where_they_can_be_made() -> None:
+    assert "cam1_front_recording" not in parts()
+    (front, *rest) = DEVICE.cameras
+    filming = replace(DEVICE, cameras=[replace(front, can_record=True), *rest])
+    (switch,) = [one for one in components(filming) if one.key == "cam1_front_recording"]
+    assert switch.platform == "switch"
+    assert switch.options["name"] == "Front recording"
+    assert switch.options["command_topic"] == "camera_app/cam1/front/recording/set"
+
+
 def test_health_becomes_unavailable_when_nobody_tells_it_any_more() -> None:
     read_off_the_status = [
         part for part in parts().values() if part.get("state_topic") == "camera_app/cam1/status"

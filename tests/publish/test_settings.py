@@ -30,6 +30,7 @@ VARIANTS = ("person_large", "person_small")
         ("detection", "OFF", "OFF"),
         ("privacy", "ON", "ON"),
         ("snapshots", "OFF", "OFF"),
+        ("recording", "ON", "ON"),
         ("threshold", "0.75", "0.75"),
         ("threshold", "1", "1"),
         ("threshold", "0", "0"),
@@ -147,3 +148,12 @@ def test_what_cannot_be_any_more_is_dropped_and_said(kept: KeptSettings) -> None
 def test_a_file_that_keeps_no_settings_is_known_as_such(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         read_kept(text)
+
+
+def test_films_are_not_switched_on_where_they_cannot_be_made() -> None:
+    plain = {"source": "picamera:0", "recording": {"method": "copy"}}
+    camera = CameraSettings.model_validate(plain)
+    assert not camera.can_record
+    with pytest.raises(CommandRefused, match='recording.method "copy" cannot be'):
+        with_value(camera, "recording", True)
+    assert not with_value(camera, "recording", False).recording.enabled
