@@ -11,8 +11,6 @@ MODEL ?= person_large
 DATA ?=
 PEOPLE ?= $(wildcard ../shared/images/coco_val128)
 FACES ?= $(wildcard ../shared/images/faces_lfw10)
-# A film in which a person comes and goes, for `make ha`.
-PERSON_CLIP ?= $(firstword $(wildcard ../shared/clips/signers/book.mkv) $(CLIP))
 # Films in which people come and go, for `make soak`, and how long it lasts.
 SOAK_CLIPS ?= $(or $(wildcard ../shared/clips/signers/book.mkv ../shared/clips/one_by_one_person.mp4),$(CLIP))
 MINUTES ?= 20

@@ -2,5 +2,15 @@
 
 from camera_app.bench.devices import DeviceBench, bench_devices
 from camera_app.bench.replay import ReplayBench, bench_replay, every_frame_whole
+from camera_app.bench.service import ServiceBench, Wishes, bench_service
 
-__all__ = ["DeviceBench", "ReplayBench", "bench_devices", "bench_replay", "every_frame_whole"]
+__all__ = [
+    "DeviceBench",
+    "ReplayBench",
+    "ServiceBench",
+    "Wishes",
+    "bench_devices",
+    "bench_replay",
+    "bench_service",
+    "every_frame_whole",
+]

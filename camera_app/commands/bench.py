@@ -1,32 +1,63 @@
-"""`camera-app bench`: a replay, and the devices, against what this machine could do at best."""
+"""`camera-app bench`: a replay, the devices, and the whole service on this machine."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from camera_app.bench import DeviceBench, ReplayBench, bench_devices, bench_replay
+from camera_app.bench import (
+    DeviceBench,
+    ReplayBench,
+    ServiceBench,
+    Wishes,
+    bench_devices,
+    bench_replay,
+    bench_service,
+)
 from camera_app.config import InferenceSettings
+from camera_app.errors import UsageError
 from camera_app.models import find_models, find_pack
 
-DEVICES = Path("devices")
+DEVICES, SERVICE = Path("devices"), Path("service")
+DEVICES_S, SERVICE_S = 3.0, 60.0
 
 
 def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "bench",
-        help="measure the replay of a clip, or the devices, against the machine's best",
+        help="measure the replay of a clip, the devices, or the service on this machine",
         description="Measure, interleaved in one run: the bare network, bare decoding, and the "
         "whole replay of a clip with every frame looked at. Prints the ratio of the replay to the "
         "ceiling: cores / (processor time of decoding + processor time of the network). With the "
         "word `devices` in place of a clip: what the CPU and each Edge TPU do alone, and what they "
-        "do together.",
+        "do together. With the word `service`: the time from `run` to the first object, memory and "
+        "a still scene's processor time of all processes, and how old a change is at a subscriber; "
+        "needs --clip.",
     )
-    parser.add_argument("clip", type=Path, metavar="CLIP|devices", help="a film file, or the word")
+    parser.add_argument(
+        "clip", type=Path, metavar="CLIP|devices|service", help="a film file, or the word"
+    )
+    parser.add_argument(
+        "--clip",
+        dest="film",
+        type=Path,
+        metavar="FILM",
+        help="for service: a film that shows somebody from its first pictures",
+    )
+    parser.add_argument(
+        "--broker",
+        default="",
+        metavar="HOST:PORT",
+        help="for service; default: one that runs as long as that takes",
+    )
+    parser.add_argument(
+        "--cameras", type=int, default=4, metavar="N", help="for service's latency; default: 4"
+    )
     parser.add_argument(
         "--model",
         action="append",
@@ -41,7 +72,10 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="of the CPU, for devices; default: as live",
     )
     parser.add_argument(
-        "--seconds", type=float, default=3.0, metavar="S", help="a measurement; default: 3"
+        "--seconds",
+        type=float,
+        metavar="S",
+        help=f"a measurement; default: {DEVICES_S:.0f}, and {SERVICE_S:.0f} for service",
     )
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="default: 5")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -52,6 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure and print."""
     if arguments.clip == DEVICES:
         return run_devices(arguments)
+    if arguments.clip == SERVICE:
+        return run_service(arguments)
     models = find_models(arguments.model or InferenceSettings().model)
     bench = bench_replay(
         arguments.clip,
@@ -73,7 +109,7 @@ def run_devices(arguments: argparse.Namespace) -> int:
         find_pack(names[0]),
         seats=max(0, arguments.seats),
         rounds=max(1, arguments.rounds),
-        round_s=max(0.1, arguments.seconds),
+        round_s=max(0.1, DEVICES_S if arguments.seconds is None else arguments.seconds),
         progress=lambda text: print(text, file=sys.stderr, flush=True),
     )
     if arguments.json:
@@ -81,6 +117,51 @@ def run_devices(arguments: argparse.Namespace) -> int:
     else:
         print_devices(bench)
     return 0
+
+
+def run_service(arguments: argparse.Namespace) -> int:
+    """Measure the service and print."""
+    from camera_app.demo import demo_broker, parse_address  # the other measurements do without
+
+    if arguments.film is None or not arguments.film.is_file():
+        raise UsageError(
+            "`bench service` needs a film",
+            remedy="Give --clip FILM; `camera-app demo --out DIR` makes one, DIR/scene.mp4.",
+        )
+    model = (arguments.model or InferenceSettings().model)[0]
+    find_pack(model)  # refused here, where it can be told
+    with ExitStack() as stack:
+        named = arguments.broker
+        broker = parse_address(named) if named else stack.enter_context(demo_broker())
+        bench = bench_service(
+            Wishes(
+                clip=arguments.film,
+                host=broker.host,
+                port=broker.port,
+                model=str(Path(model).resolve()) if Path(model).exists() else model,
+                seconds=max(1.0, SERVICE_S if arguments.seconds is None else arguments.seconds),
+                cameras=max(1, arguments.cameras),
+            ),
+            progress=lambda text: print(text, file=sys.stderr, flush=True),
+        )
+    if arguments.json:
+        print(json.dumps(bench.record(), indent=2))
+    else:
+        print_service(bench)
+    return 0
+
+
+def print_service(bench: ServiceBench) -> None:
+    """Print the figures of the service for a person."""
+    late = bench.latency
+    print(f"{bench.model}, {bench.seconds:.0f} s a measurement")
+    print(f"  from `run` to the first object   {bench.start_s} s")
+    print(f"  memory of all processes (PSS)    {bench.pss_mb} MB")
+    print(f"  still scene                      {bench.idle_cpu_s_per_minute} CPU s a minute")
+    print(f"  at a subscriber, {bench.cameras} cameras      {late.p50_ms} ms, of a hundred one is")
+    print(f"                                   older than {late.p99_ms} ms ({late.messages} heard)")
+    print(f"  of that until a look is done     {late.look_p50_ms} ms")
+    print(f"  cores that were busy             {late.busy_cores}")
 
 
 def print_devices(bench: DeviceBench) -> None:
