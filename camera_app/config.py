@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import itertools
+import os
 import re
 import tomllib
 from collections import Counter
@@ -65,6 +66,21 @@ StickPlaces = Annotated[
     tuple[Annotated[str, AfterValidator(_stick_place)], ...],
     BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...]),
 ]
+CREDENTIALS_PLACE = "$CREDENTIALS_DIRECTORY"
+
+
+def _among_credentials(path: Path) -> Path:
+    """Return where a file lies that systemd hands over as a credential; others lie where they do.
+
+    Outside of the service there is no such folder: then the name stays, and whoever reads it fails.
+    """
+    folder = os.environ.get(CREDENTIALS_PLACE[1:])
+    if folder and path.parts[:1] == (CREDENTIALS_PLACE,):
+        return Path(folder, *path.parts[1:])
+    return path
+
+
+SecretFile = Annotated[Path, AfterValidator(_among_credentials)]
 Vertex = tuple[Share, Share]
 Polygon = Annotated[tuple[Vertex, ...], Field(min_length=3, max_length=64)]
 Polyline = Annotated[tuple[Vertex, ...], Field(min_length=2, max_length=64)]
@@ -125,15 +141,16 @@ class MqttSettings(Section):
     """MQTT client id; empty: `camera_app-` and the device's id. Two clients must not share one."""
     username: str = ""
     """User name at the broker; empty: none."""
-    password_file: Path | None = None
-    """File that holds the password, and nothing else but a line end. Never the password itself."""
+    password_file: SecretFile | None = None
+    """File that holds the password, and nothing else but a line end. Never the password itself.
+    One that systemd hands over as a credential: `$CREDENTIALS_DIRECTORY/mqtt-password`."""
     tls: bool = False
     """Encrypt the connection. On by itself when `ca_file` or a client certificate is given."""
-    ca_file: Path | None = None
+    ca_file: SecretFile | None = None
     """Certificates to trust, PEM; absent: those of the system."""
-    client_certificate_file: Path | None = None
+    client_certificate_file: SecretFile | None = None
     """Our certificate, PEM, for brokers that ask for one."""
-    client_key_file: Path | None = None
+    client_key_file: SecretFile | None = None
     """Its private key, PEM."""
     keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
     """Seconds of silence after which the connection is tested."""
@@ -464,7 +481,7 @@ class CameraSettings(Section):
     """Off: the camera is open, and nothing looks at its pictures. Can be switched over MQTT."""
     privacy: bool = False
     """On: the camera is closed until this is switched off, here or over MQTT."""
-    password_file: Path | None = None
+    password_file: SecretFile | None = None
     """File with the password that replaces `{password}` in `source`."""
     width: Annotated[int, Field(ge=64, le=4096)] | None = None
     """Width to ask of a local camera, in pixels; streams come as they are."""
