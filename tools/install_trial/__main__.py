@@ -52,11 +52,15 @@ def _try(suite: str, options: argparse.Namespace) -> None:
             debootstrap(suite, options.mirror, root)
         _tell(Step(f"a fresh Debian {suite}", time.monotonic() - began_s))
         shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
+        (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
         environment, binds = pip_settings(root)
         container = Container(root, binds, environment)
         try:
             container.boot()
             Trial(container, options.clip, _tell).run()
+        except (Failed, NeverCame, AssertionError):
+            sys.stderr.write(container.run("journalctl --no-pager -n 60 -o cat -u 'camera-app*'"))
+            raise
         finally:
             container.stop()
 

@@ -46,7 +46,7 @@ hostname trial
 cd "$ROOT"
 mkdir -p .outside
 pivot_root . .outside
-exec chroot . sh -c "umount -l /.outside; rmdir /.outside
+exec chroot . sh -c "umount -l /.outside; rmdir /.outside; mount --make-rshared /
   exec env -i container=trial PATH=$PATH /sbin/init"
 '
 """

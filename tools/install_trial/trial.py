@@ -226,7 +226,7 @@ class Trial:
     def _next_event(self, device: str = "trial") -> dict[str, str]:
         """Return the next change of an event that a subscriber of the broker hears."""
         heard = self._in.run(
-            f"mosquitto_sub -p 18830 -u trial -P '{PASSWORD}' -W {EVENT_LIMIT_S:.0f} -C 1 "
+            f"mosquitto_sub -h 127.0.0.1 -p 18830 -u trial -P '{PASSWORD}' -W {EVENT_LIMIT_S:.0f} -C 1 "
             f"-t 'camera_app/{device}/porch/event'"
         )
         event: dict[str, str] = json.loads(heard)
