@@ -7,6 +7,8 @@ OUT ?= demo-out
 # What `make bench` measures.
 CLIP ?= $(OUT)/scene.mp4
 MODEL ?= person_large
+# Which Debians `make install-trial` makes.
+SUITES ?= bookworm trixie
 # `make models`: labelled pictures to train on; pictures of people and of faces to measure on.
 DATA ?=
 PEOPLE ?= $(wildcard ../shared/images/coco_val128)
@@ -26,13 +28,21 @@ BIN := .venv/bin
 WORKSHOP := .venv-workshop/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test torture soak check ha docs bench workshop workshop-test converters models lock clean
+.PHONY: help setup install install-trial demo test torture soak check ha docs bench workshop workshop-test converters models lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 setup: ## install the command camera-app into .venv
 	@tools/setup.sh run
+
+install: ## install as a service of this machine, or upgrade it; asks for root
+	@$(if $(filter 0,$(shell id -u)),,sudo) systemd/install.sh install
+
+install-trial: ## try the installer in a fresh Debian, from nothing to events and back; root, minutes
+	@tools/setup.sh demo
+	@test -e '$(CLIP)' || $(BIN)/camera-app demo --out $(OUT) >/dev/null
+	@$(BIN)/python -m tools.install_trial --clip '$(CLIP)' $(SUITES:%=--suite %)
 
 demo: ## play a made scene through the whole camera and show what a subscriber hears
 	@tools/setup.sh demo

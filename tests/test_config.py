@@ -381,3 +381,27 @@ def test_what_must_not_be_kept_as_it_is_sent_is_refused(camera: str, why: str) -
         assert parsed.can_record
     off = parse_config(f'{text}method = "copy"'.replace("true", "false")).camera["a"]
     assert not off.can_record
+
+
+def test_a_secrets_file_may_be_a_credential_that_systemd_hands_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/camera-app.service")
+    text = '[mqtt]\npassword_file = "$CREDENTIALS_DIRECTORY/mqtt-password"\n'
+    text += 'ca_file = "/etc/camera-app/$CREDENTIALS_DIRECTORY/ca.pem"\n' + CAMERA
+    text += 'password_file = "$CREDENTIALS_DIRECTORY/front"\n'
+    config = parse_config(text)
+
+    assert config.mqtt.password_file == Path("/run/credentials/camera-app.service/mqtt-password")
+    assert config.camera["front"].password_file == Path("/run/credentials/camera-app.service/front")
+    assert config.mqtt.ca_file == Path("/etc/camera-app/$CREDENTIALS_DIRECTORY/ca.pem")
+
+
+def test_outside_of_the_service_a_credential_keeps_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    name = "$CREDENTIALS_DIRECTORY/mqtt-password"
+    config = parse_config(f'[mqtt]\npassword_file = "{name}"\n' + CAMERA)
+
+    assert config.mqtt.password_file == Path(name)

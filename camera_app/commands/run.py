@@ -16,6 +16,7 @@ from camera_app.errors import CommandRefused, ConfigError
 from camera_app.health import Notifier
 from camera_app.logs import begin_logging
 from camera_app.service import Service
+from camera_app.threads import ROSTER
 
 
 class _Wish(Enum):
@@ -34,6 +35,8 @@ _Wishes = SimpleQueue[_Wish]
 PRIVATE = 0o027
 # EX_CONFIG of <sysexits.h>: the unit says that systemd is not to try again after it.
 EXIT_MISCONFIGURED = 78
+# Cameras are closed and opened, networks loaded, and all of it taken back if it does not succeed.
+RELOAD_LIMIT_S = 180.0
 
 
 def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -91,7 +94,7 @@ def _watch(service: Service, wishes: _Wishes, notifier: Notifier) -> _Wish:
         while (wish := wishes.get()) is _Wish.RELOAD:
             print("RELOADING", flush=True)
             notifier.reloading()
-            service.reload()
+            _reload(service)
             print("READY", flush=True)
             notifier.ready()
         print("STOPPING", flush=True)
@@ -100,6 +103,14 @@ def _watch(service: Service, wishes: _Wishes, notifier: Notifier) -> _Wish:
     finally:
         service.stop()
     return wish
+
+
+def _reload(service: Service) -> None:
+    """Have the configuration read anew; like every thread's work it is missed if it hangs."""
+    vital = ROSTER.enter("camera-app reload")
+    vital.promise(RELOAD_LIMIT_S)
+    service.reload()
+    ROSTER.leave(vital)
 
 
 def _refuse_wrong(path: Path) -> None:

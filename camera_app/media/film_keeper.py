@@ -28,11 +28,12 @@ from camera_app.media.films import (
 )
 from camera_app.media.mp4 import NotPlayable, Playable
 from camera_app.store import FilmNote, GoneFilm, StoredFilm
-from camera_app.threads import Worker
+from camera_app.threads import ROUND_LIMIT_S, Worker
 
 _log = logging.getLogger(__name__)
 
 TIDY_S = 60.0
+TIDY_LIMIT_S = 120.0  # films are large, and a worn card is slow to read and to delete
 WAIT_S = 5.0
 
 
@@ -108,12 +109,16 @@ class FilmKeeper(Worker):
     def opened(self) -> None:
         left_behind, self._left_behind = self._left_behind, ()
         for folder, part in left_behind:
+            self.promise(TIDY_LIMIT_S)
             self._find(folder, part)
+        self.promise(TIDY_LIMIT_S)
         self._compare(self._known())
 
     def run_once(self) -> None:
+        self.promise(WAIT_S + ROUND_LIMIT_S)
         self._something.wait(WAIT_S)
         self._something.clear()
+        self.promise(TIDY_LIMIT_S)
         self._work_off()
         now_ns = self._clock.monotonic_ns()
         if self._tidied_ns is None or now_ns - self._tidied_ns >= nanoseconds(TIDY_S):
@@ -189,6 +194,7 @@ class FilmKeeper(Worker):
             for film in films_in(folder.folder)
         }
         for name in there.keys() - known:
+            self.promise(TIDY_LIMIT_S)
             folder, path = there[name]
             try:
                 self._enter_found(folder, path, look_at(path))

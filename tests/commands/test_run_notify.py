@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from paho.mqtt import publish
 
 from tests.commands.test_run import Service
-from tests.commands.test_secrets import process_tree
+from tests.commands.test_secrets import SECRET, process_tree
 from tests.health.manager import Manager
 from tests.publish.mosquitto import Mosquitto
 
@@ -108,3 +109,32 @@ def test_a_service_that_begins_anew_says_reloading_and_keeps_its_process(
     assert "STOPPING=1" not in manager.words
     assert service.is_running()
     assert pid_of(service) == pid
+
+
+def test_a_password_that_systemd_hands_over_opens_the_brokers_door(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manager: Manager
+) -> None:
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    users = folder / "users"
+    users.write_text(f"porch:{SECRET}\n")
+    subprocess.run(["mosquitto_passwd", "-U", str(users)], check=True)
+    broker = Mosquitto(folder, {"allow_anonymous": "false", "password_file": str(users)})
+    broker.start()
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / "mqtt-password").write_text(f"{SECRET}\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    service = Service(tmp_path, tmp_path)
+    service.configure(broker.port, "synthetic:", "person_small")
+    login = 'username = "porch"\npassword_file = "$CREDENTIALS_DIRECTORY/mqtt-password"\n'
+    service.config.write_text(
+        service.config.read_text().replace("[camera.porch]", f"{login}[camera.porch]")
+    )
+    service.start()
+    try:
+        service.wait_for(f"connected to 127.0.0.1:{broker.port}")
+        assert says(manager, "STATUS=Watching 1 camera with the processor")
+    finally:
+        service.end(signal.SIGKILL)
+        broker.stop()

@@ -1,6 +1,6 @@
 """Hangs in every stage of the whole service, and what the watchdog's socket hears of them.
 
-Time runs thirty times as fast for promises, so that a minute's silence takes two seconds.
+Time runs twenty times as fast for promises, so that a minute's silence takes three seconds.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ from camera_app.capture.live import LiveSource
 from camera_app.config import parse_config
 from camera_app.health import Heartbeat, Notifier, watchdog
 from camera_app.health.caretaker import LOOK_EVERY_S, look_every_s
+from camera_app.media import film_keeper
 from camera_app.pipeline.worker import CameraWorker
+from camera_app.publish import hub
 from camera_app.publish.client import Publisher
 from camera_app.publish.hub import Hub
 from camera_app.scheduling.cpu import CpuSeats
 from camera_app.scheduling.executor import Executor
+from camera_app.store import writer
 from camera_app.store.writer import Writer
 from camera_app.threads import Vital
 from tests.health.manager import Manager
 from tests.publish.mosquitto import Mosquitto
 
-FASTER = 30.0
+FASTER = 20.0
 WATCHDOG_S = 0.6
 LIMIT_S = 30.0
 
@@ -77,6 +80,8 @@ def levers(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Lever]]:
     monkeypatch.setattr(
         Vital, "promise", lambda vital, within_s=30.0: promise(vital, within_s / FASTER)
     )
+    for module, name in ((film_keeper, "WAIT_S"), (hub, "IDLE_S"), (writer, "IDLE_S")):
+        monkeypatch.setattr(module, name, 0.2)  # they would wait for others longer than time runs
     monkeypatch.setattr(watchdog, "CAMERA_LIMIT_S", watchdog.CAMERA_LIMIT_S / FASTER)
     monkeypatch.setattr(watchdog, "STORE_LIMIT_S", watchdog.STORE_LIMIT_S / FASTER)
     yield found

@@ -11,6 +11,7 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -87,7 +88,11 @@ class Container:
         }
         log = (self.root.parent / f"{self.root.name}.boot.log").open("wb")
         self._process = subprocess.Popen(
-            ["bash", "-c", _BOOT], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            ["bash", "-c", _BOOT],  # nosec B607
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
         )
         log.close()
         wait_for(self._is_up, BOOT_LIMIT_S, "systemd in the container")
@@ -180,7 +185,8 @@ def pip_settings(root: Path) -> tuple[dict[str, str], list[Path]]:
     Returns:
         What to put into the environment, and the folders that it has to see.
     """
-    listed = subprocess.run(["pip", "config", "list"], capture_output=True, text=True, check=False)
+    words = [sys.executable, "-m", "pip", "config", "list"]
+    listed = subprocess.run(words, capture_output=True, text=True, check=False)
     settings = {}
     for line in listed.stdout.splitlines():
         key, _, value = line.partition("=")
@@ -198,4 +204,4 @@ def pip_settings(root: Path) -> tuple[dict[str, str], list[Path]]:
 
 def temporary_folder() -> TemporaryDirectory[str]:
     """Return a folder for the files of a container: not in /tmp, which may be memory."""
-    return TemporaryDirectory(prefix="install-trial-", dir="/var/tmp")
+    return TemporaryDirectory(prefix="install-trial-", dir="/var/tmp")  # nosec B108
