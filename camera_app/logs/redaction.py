@@ -134,8 +134,11 @@ def keep_address_secret(source: str, place: str) -> None:
         place: What stands for a password that is kept elsewhere.
     """
     before, _, _ = source.rpartition("@")
-    _, colon, password = before.rpartition("//")[2].partition(":")
-    if colon and place not in password:
+    words = before.rpartition("//")[2]
+    if ":" not in words or place in words:
+        return
+    # A password may hold a colon; where a slash is missing, what is before the last one is none.
+    for password in (words.partition(":")[2], words.rpartition(":")[2]):
         keep_secret(password)
         keep_secret(unquote(password))
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from camera_app.logs import keep_address_secret, keep_file_secret, keep_misplaced_secret, redact
 from camera_app.logs.redaction import MASK, SHORTEST, Redactor
 
 
@@ -98,13 +99,46 @@ def test_of_two_secrets_the_longer_goes_whole() -> None:
 
 
 def test_a_file_of_secrets_is_kept_line_by_line(tmp_path: Path) -> None:
-    from camera_app.logs import keep_file_secret, redact
-
     path = tmp_path / "credential"
     path.write_text("first-of-file-71\r\nsecond-of-file-72\n")
     keep_file_secret(path)
     keep_file_secret(tmp_path / "absent")
     assert redact("first-of-file-71 second-of-file-72") == f"{MASK} {MASK}"
+
+
+@pytest.mark.parametrize(
+    ("source", "secret"),
+    [
+        ("rtsp://viewer:mistyped-61@cam/low", "mistyped-61"),
+        ("rtsp:/viewer:mistyped-62@cam/low", "mistyped-62"),
+        ("viewer:mistyped-63@cam/low", "mistyped-63"),
+        ("rtsp://viewer:slash/mistyped-64@cam/low", "slash/mistyped-64"),
+        ("rtsp://viewer:esc%2Fmistyped-65@cam/low", "esc/mistyped-65"),
+    ],
+)
+def test_the_password_of_an_address_is_kept_however_it_is_mistyped(
+    source: str, secret: str
+) -> None:
+    keep_address_secret(source, "{password}")
+    assert redact(f"cannot open <{secret}>") == f"cannot open <{MASK}>"
+
+
+def test_an_address_without_a_password_keeps_nothing() -> None:
+    for source in (
+        "rtsp://viewer:{password}@cam/low",
+        "rtsp://viewer@cam/low",
+        "/clips/day-66.mkv",
+    ):
+        keep_address_secret(source, "{password}")
+    assert redact("{password} viewer day-66.mkv") == "{password} viewer day-66.mkv"
+
+
+def test_a_password_in_place_of_its_file_is_kept_and_a_path_is_not(tmp_path: Path) -> None:
+    for text in ("misplaced-67", "mis/placed-68"):
+        keep_misplaced_secret(Path(text))
+        assert redact(f"{text} is not there") == f"{MASK} is not there"
+    keep_misplaced_secret(tmp_path / "absent")
+    assert redact(f"{tmp_path}/absent is not there") == f"{tmp_path}/absent is not there"
 
 
 @given(st.text(max_size=300))
