@@ -89,3 +89,15 @@ def test_no_line_is_lost_without_being_counted(lines: list[tuple[float, str, str
     told += sum(one.count for one in limiter.rest(now_s))
     assert written + told == len(lines)
     assert limiter.rest(now_s) == []
+
+
+def test_what_a_place_named_a_window_ago_leaves_room_for_other_names() -> None:
+    limiter = Limiter()
+    for window in range(3):
+        now_s = window * WINDOW_S
+        limiter.due(now_s)
+        takes = [
+            limiter.takes(record("lost %s", f"camera{window}-{i}"), now_s)
+            for i in range(SUBJECTS_AT_MOST)
+        ]
+        assert all(takes)
