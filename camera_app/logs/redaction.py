@@ -149,5 +149,7 @@ def keep_misplaced_secret(path: Path) -> None:
     Some write the password itself where its file is asked for; then every error about the file
     would tell it.
     """
-    if len(path.parts) < 2 or not path.parent.is_dir():
+    folders = len(path.parents)
+    is_whole_path = folders > 1 and str(path).startswith(("/", "$"))
+    if not is_whole_path and not (folders > 1 and path.parent.is_dir()):
         keep_secret(str(path))

@@ -133,12 +133,19 @@ def test_an_address_without_a_password_keeps_nothing() -> None:
     assert redact("{password} viewer day-66.mkv") == "{password} viewer day-66.mkv"
 
 
-def test_a_password_in_place_of_its_file_is_kept_and_a_path_is_not(tmp_path: Path) -> None:
+def test_a_password_in_place_of_its_file_is_kept_and_a_path_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for text in ("misplaced-67", "mis/placed-68"):
         keep_misplaced_secret(Path(text))
         assert redact(f"{text} is not there") == f"{MASK} is not there"
-    keep_misplaced_secret(tmp_path / "absent")
-    assert redact(f"{tmp_path}/absent is not there") == f"{tmp_path}/absent is not there"
+    for name in ("/etc/absent-69/mqtt-password", "$CREDENTIALS_DIRECTORY/mqtt-password"):
+        keep_misplaced_secret(Path(name))
+        assert redact(f"{name} is not there") == f"{name} is not there"
+    (tmp_path / "secrets").mkdir()
+    monkeypatch.chdir(tmp_path)
+    keep_misplaced_secret(Path("secrets/front"))
+    assert redact("secrets/front is not there") == "secrets/front is not there"
 
 
 @given(st.text(max_size=300))
