@@ -25,10 +25,13 @@ from camera_app.children import Channel, Packet, attach_shared, make_shared
 from camera_app.threads import Deadline
 from camera_app.values import ColourMatrix, Pixels, Size, Yuv420
 
-SLOTS = 4
-# Pictures that the parent may keep where they lie: the newest, and the one before it until that
-# is seen through. The child has the others to go on with.
-MOST_LENT = 2
+SLOTS = 5
+# Pictures that the parent may keep where they lie: the newest, the one before it until that is seen
+# through, and the best of an event. The child has the others to go on with.
+MOST_LENT = 3
+# How long a child that waits for the time of a recorded picture may miss a word of the parent's:
+# below the time that the parent gives it to end by itself.
+LISTEN_EVERY_S = 0.25
 # Where a child, whatever it has become, says a picture is larger, nothing is copied. A picture
 # may be twice as large as the largest that is read: a camera at the ribbon has no such limit.
 MOST_BYTES = 3 * MOST_PIXELS
@@ -189,6 +192,7 @@ class FrameSender:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self._hang_up = channel.hang_up_watch()
         self._layout: Layout | None = None
         self._slots: list[Yuv420] = []
         self._free: list[int] = []
@@ -228,13 +232,16 @@ class FrameSender:
             self._hear(packet)
 
     def listen_for(self, span_s: float) -> None:
-        """Take what the parent says for so long, or until it says to stop."""
+        """Take what the parent says for so long, or until it says to stop.
+
+        A slot that is given back wakes nobody: there is one a frame, and no hurry.
+        """
         deadline = Deadline(span_s)
-        while not self.is_stopped:
-            packet = self._channel.receive(deadline.remaining_s())
-            if packet is None:
-                return
-            self._hear(packet)
+        self.listen(0.0)
+        while not (self.is_stopped or deadline.is_over):
+            wait_s = min(deadline.remaining_s(), LISTEN_EVERY_S)
+            self._hang_up.poll(wait_s * 1000)  # a hang-up is heard by `listen`, which raises
+            self.listen(0.0)
 
     def _hear(self, packet: Packet) -> None:
         if packet.data == STOP:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from camera_app.children import Channel, ChannelClosed
+from camera_app.children import Channel, ChannelClosed, bound_memory
 from camera_app.errors import DeviceRefused, ModelError, PackRejected
 from camera_app.inference.edgetpu import findings
 from camera_app.inference.edgetpu.findings import LIBRARY, Finding, StickFailed
@@ -41,6 +41,9 @@ from camera_app.inference.edgetpu.wire import (
 from camera_app.inference.runtime import TensorSpec, TfliteInterpreter, choose_runtime, last_words
 
 ENTRY = "camera_app.inference.edgetpu.child:run"
+
+# A network and its library take less than a quarter of it.
+MEMORY_LIMIT_BYTES = 1024 * 1024 * 1024
 
 LIBRARY_ENTRY = "camera_app.inference.edgetpu.child:tell_library"
 
@@ -89,6 +92,7 @@ class Errand:
 def run(channel: Channel, errand: Mapping[str, Any]) -> None:
     """Serve the stick of the errand until the parent has had enough."""
     _leave_no_core_dump()
+    bound_memory(MEMORY_LIMIT_BYTES)
     with suppress(ChannelClosed):  # the parent is gone, or has no use for us
         _Serving(channel, Errand.from_json(errand)).run()
 
