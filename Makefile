@@ -28,10 +28,10 @@ BIN := .venv/bin
 WORKSHOP := .venv-workshop/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install install-trial demo test torture soak check ha docs bench workshop workshop-test converters models lock clean
+.PHONY: help setup install install-trial demo test torture soak check ha arm64 docs bench workshop workshop-test converters models lock clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 setup: ## install the command camera-app into .venv
 	@tools/setup.sh run
@@ -71,6 +71,10 @@ check: ## format, lint, types, security, and which room may import which
 ha: ## try the camera with the real Home Assistant, two versions of it, minutes once they are installed
 	@tools/setup.sh dev
 	@$(BIN)/python -m tools.home_assistant
+
+arm64: ## carry out Dockerfile.arm64 in an emulated root, and use what came out, minutes, as root
+	@tools/setup.sh demo
+	@$(BIN)/python -m tools.arm64 --clip '$(PERSON_CLIP)'
 
 docs: ## write the generated reference pages
 	@tools/setup.sh run
