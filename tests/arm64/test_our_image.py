@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from camera_app import __version__
 from tools.arm64.__main__ import DOCKERFILE, LOCKS, REPOSITORY
 from tools.arm64.bases import DEBIAN
@@ -65,6 +67,18 @@ def test_everything_is_installed_by_hash_and_nothing_is_compiled() -> None:
         assert "--require-hashes" in command or "--no-index --no-deps" in command
     for lock in LOCKS:
         assert any(f"requirements/{lock.name}" in command for command in from_index)
+
+
+def test_no_command_hides_the_failure_of_another() -> None:
+    """Of a pipe the shell tells how its last command ended."""
+    commands = [one.command for one in all_of(Run) if isinstance(one, Run)]
+
+    assert commands
+    assert [command for command in commands if re.search(r"[^|]\|[^|]", _unquoted(command))] == []
+
+
+def _unquoted(command: str) -> str:
+    return re.sub(r"'[^']*'", "", command)
 
 
 def test_all_that_is_copied_is_there_and_lies_before_the_build() -> None:
