@@ -168,14 +168,13 @@ class CameraWorker(Worker):
     @property
     def stats(self) -> CameraStats:
         """What has been done so far; what tells a hang is of this moment, whoever reads."""
-        wanted = self._wanted
         return replace(
             self._stats,
             counts=self._watch.counts,
             unseen_since_ns=self._sight.unseen_since_ns,
             blind_s=self._blind_s(),
             times=self._stopwatch.times(),
-            paused="" if wanted is None else wanted.paused,
+            paused=self._paused_now(),
             declined=self._declined,
         )
 
@@ -220,6 +219,13 @@ class CameraWorker(Worker):
             self._watch.pass_over(ShedReason.BUSY, passed_over)
             _log.debug("camera %s: %d frames shed: busy", self._watch.name, passed_over)
         self._replaced = replaced
+
+    def _paused_now(self) -> str:
+        """Return why nothing is to be looked at, from the moment that it is wanted."""
+        wanted = self._wanted
+        if wanted is not None and (wanted.paused or wanted is not self._orders):
+            return wanted.paused
+        return self._paused
 
     def _obey(self) -> None:
         """Take on what the owner wants since the last frame."""

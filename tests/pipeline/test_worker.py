@@ -196,6 +196,18 @@ def test_time_in_which_frames_came_and_nothing_looked_is_blind_time(rig: Rig) ->
     rig.wait_until(lambda: rig.worker.stats.blind_s == pytest.approx(1.0))
 
 
+def test_since_when_nothing_has_looked_is_told_while_a_look_hangs(rig: Rig) -> None:
+    """The camera's own thread hangs in it, so whoever asks has to find out without it."""
+    rig.see(1)
+    rig.wait_until(lambda: rig.worker.stats.unseen_since_ns is None)
+    rig.seats.may_answer.clear()
+    rig.put()
+    hung_ns = rig.clock.monotonic_ns()
+    rig.wait_until(lambda: rig.worker.stats.unseen_since_ns == hung_ns)
+    rig.seats.may_answer.set()
+    rig.wait_until(lambda: rig.worker.stats.unseen_since_ns is None)
+
+
 def orders(paused: str = "", *, min_score: float = 0.5, **more: Any) -> Orders:
     return Orders(paused, EventSettings(min_seen_s=0.2, min_score=min_score), **more)
 
@@ -215,6 +227,15 @@ def test_a_paused_camera_ends_its_events_and_looks_at_nothing(rig: Rig) -> None:
     assert counts.looked_at == looks
     assert counts.is_conserved
     assert len(rig.changes) == 2
+
+
+def test_a_pause_is_told_the_moment_that_it_is_wanted(rig: Rig) -> None:
+    assert rig.worker.stats.paused == ""
+    rig.worker.order(orders("privacy"))
+    assert rig.worker.stats.paused == "privacy"
+    rig.put()
+    rig.wait_until(lambda: rig.worker.stats.counts.shed.get("paused") == 1)
+    assert rig.worker.stats.paused == "privacy"
 
 
 def test_a_camera_that_is_no_longer_paused_starts_new_events(rig: Rig) -> None:
@@ -275,6 +296,7 @@ def test_a_camera_of_which_nothing_is_wanted_looks_at_nothing(rig: Rig) -> None:
     rig.put()
     rig.wait_until(lambda: rig.worker.stats.counts.shed.get("paused") == 1)
     assert rig.worker.stats.counts.is_conserved
+    assert rig.worker.stats.paused == "nothing_wanted"
 
 
 def test_a_pause_is_no_blindness(rig: Rig) -> None:
