@@ -70,10 +70,13 @@ def test_files_commands_and_words_come_together(builder: Builder) -> None:
     assert [timing.stage for timing in builder.timings[:2]] == ["first", "first"]
 
 
-def test_a_stage_that_begins_with_another_leaves_that_as_it_is(builder: Builder) -> None:
+def test_a_stage_that_begins_with_another_leaves_that_and_its_arguments_alone(
+    builder: Builder,
+) -> None:
     image = built(
         builder,
-        "FROM scratch AS one\nENV A=1\nCOPY source/a.py /a\nFROM one\nRUN rm /a && touch /$A\n",
+        "FROM scratch AS one\nENV A=1\nARG B=2\nCOPY source/a.py /a\n"
+        "FROM one\nRUN rm /a && touch /$A$B\n",
     )
 
     assert (image.root / "1").exists()

@@ -19,6 +19,7 @@ def root(tmp_path: Path) -> Path:
     (root / "usr/lib").mkdir(parents=True)
     (root / "lib").symlink_to("usr/lib")
     (root / "outside").symlink_to("/etc")
+    (root / "usr/out").symlink_to("/etc")
     (root / "up").symlink_to("../../etc")
     (root / "round").symlink_to("round")
     return root
@@ -30,6 +31,7 @@ def root(tmp_path: Path) -> Path:
         ("/usr/lib/a.so", "usr/lib/a.so"),
         ("/lib/a.so", "usr/lib/a.so"),
         ("/outside/passwd", "etc/passwd"),  # of the root, not of this machine
+        ("/usr/out/passwd", "etc/passwd"),
         ("/up/passwd", "etc/passwd"),
         ("/usr/../lib", "usr/lib"),
         ("/../../x", "x"),

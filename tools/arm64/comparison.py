@@ -40,7 +40,7 @@ class Agreement:
         is_same_story: The same events, in the same order.
         boxes: How many boxes there are in either.
         shared: How many of them both have.
-        least_overlap: Of a shared box with its other, 0.0 to 1.0.
+        least_overlap: Of a shared box with its other, 0.0 to 1.0; 0.0 also if none is shared.
         most_score_apart: Between their scores.
     """
 
@@ -55,7 +55,6 @@ class Agreement:
         """Whether both saw the same, and saw something."""
         return (
             self.is_same_story
-            and self.shared > 0
             and self.shared >= LEAST_SHARED * self.boxes
             and self.least_overlap >= LEAST_OVERLAP
             and self.most_score_apart <= MOST_SCORE_APART

@@ -68,6 +68,16 @@ def lines_of(report: Report) -> list[str]:
     return lines if report.findings is None else lines + _lines_of_findings(report.findings)
 
 
+def problems_of(report: Report) -> list[str]:
+    """Return what is not as it should be; nothing: all is."""
+    problems = []
+    if max(report.weight.content_bytes, report.weight.disk_bytes) >= MOST_BYTES:
+        problems.append("the image is too large")
+    if report.findings is not None and not report.findings.agreement.holds:
+        problems.append("the replay differs from this machine's")
+    return problems
+
+
 def write_json(report: Report, path: Path) -> None:
     """Write the report for programs."""
     path.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
