@@ -13,6 +13,8 @@ SUITES ?= bookworm trixie
 DATA ?=
 PEOPLE ?= $(wildcard ../shared/images/coco_val128)
 FACES ?= $(wildcard ../shared/images/faces_lfw10)
+# A film in which a person comes and goes, for `make arm64`; if it is absent, the demo's scene.
+PERSON_CLIP ?= $(firstword $(wildcard ../shared/clips/signers/book.mkv) $(CLIP))
 # Films in which people come and go, for `make soak`, and how long it lasts.
 SOAK_CLIPS ?= $(or $(wildcard ../shared/clips/signers/book.mkv ../shared/clips/one_by_one_person.mp4),$(CLIP))
 MINUTES ?= 20

@@ -11,7 +11,7 @@ from tests.arm64.conftest import LENT
 from tools.arm64.build import Image
 from tools.arm64.container import Container
 from tools.arm64.dockerfile import User
-from tools.arm64.emulation import PROCESSOR, Emulator, output_of
+from tools.arm64.emulation import PROCESSOR, Emulator, output_of, works_in_any_root
 from tools.arm64.errors import ProofFailed
 from tools.arm64.room import Room
 
@@ -39,6 +39,24 @@ def test_a_command_sees_its_root_its_processes_and_the_processor_that_is_played(
     assert say(emulator, root, "echo $$ $QEMU_CPU") == f"1 {PROCESSOR}\n"
     assert "0xd08" in say(emulator, root, "cat /proc/cpuinfo")
     assert say(emulator, root, "echo gone >/dev/null; ls -d /dev/shm") == "/dev/shm\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "flags", "works"),
+    [
+        ("enabled", "flags: F", True),
+        ("enabled", "flags: POCF", True),
+        ("enabled", "flags: POC", False),  # its qemu would be looked for in the root
+        ("enabled", "flags: ", False),
+        ("disabled", "flags: F", False),
+    ],
+)
+def test_a_qemu_that_the_machine_knows_is_used_if_it_works_in_any_root(
+    first: str, flags: str, works: bool
+) -> None:
+    entry = f"{first}\ninterpreter /usr/bin/qemu-F\n{flags}\noffset 0\nmagic 7f454c46\n"
+
+    assert works_in_any_root(entry) is works
 
 
 def test_how_a_command_ends_is_told_with_what_it_said(emulator: Emulator, root: Path) -> None:

@@ -19,7 +19,12 @@ from tools.arm64.errors import ProofFailed
 from tools.arm64.room import QEMU, Room
 
 _REGISTERED = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
-_PACKAGES = {"debootstrap": "debootstrap", str(QEMU): "qemu-user-static"}
+_PACKAGES = {
+    "debootstrap": "debootstrap",
+    "mosquitto": "mosquitto",  # for the trial; better missed now than after the build
+    str(QEMU): "qemu-user-static",
+}
+_SBIN = ":/usr/sbin:/usr/local/sbin"
 _NAMESPACES = ("--mount", "--pid", "--fork", "--kill-child")
 # A program that starts before its namespace has users starts without any rights in it, so the
 # shell waits for a line, which comes when it has.
@@ -91,7 +96,8 @@ def find_emulator(folder: Path) -> Emulator:
     Raises:
         ProofFailed: There is none, and what to do about it.
     """
-    missing = [package for name, package in _PACKAGES.items() if shutil.which(name) is None]
+    path = os.environ.get("PATH", "") + _SBIN
+    missing = [package for name, package in _PACKAGES.items() if not shutil.which(name, path=path)]
     if missing:
         raise ProofFailed(f"first: apt-get install {' '.join(missing)}")
     if os.geteuid() != 0:
@@ -125,13 +131,23 @@ def output_of(emulator: Emulator, room: Room) -> str:
     return text
 
 
+def works_in_any_root(entry: str) -> bool:
+    """Say whether a registration is on, and its qemu was opened when it was made (flag F).
+
+    Args:
+        entry: What the kernel tells of it.
+    """
+    lines = entry.splitlines()
+    flags = next((line for line in lines if line.startswith("flags:")), "")
+    return lines[:1] == ["enabled"] and "F" in flags.removeprefix("flags:")
+
+
 def _is_registered() -> bool:
     """Say whether the machine gives arm64 programs to a qemu that is found from any root."""
     try:
-        text = _REGISTERED.read_text()
+        return works_in_any_root(_REGISTERED.read_text())
     except OSError:
         return False
-    return text.startswith("enabled") and "\nflags: " in text and "F" in text.split("flags: ")[1]
 
 
 def _map_all_users(process: subprocess.Popen[bytes]) -> None:
