@@ -135,7 +135,8 @@ class _SyncedFile:
     """The file as FFmpeg writes it; brings each fragment to the disk."""
 
     def __init__(self, path: Path) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        # What is there already is not ours to write over: a film that another child began.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor: int | None = os.open(path, flags, 0o600)
         self._has_fragment = False
         self._is_refused = False
