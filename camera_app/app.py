@@ -31,6 +31,7 @@ from camera_app.config import Config
 from camera_app.control import Change, KeptFile, Steering, changes, needing_restart
 from camera_app.errors import CommandRefused, NeedsRestart
 from camera_app.health import (
+    ActivityRecord,
     Caretaker,
     DeviceFigures,
     Heartbeat,
@@ -235,12 +236,15 @@ class App:
             store.commit(left)
 
     def _readers_of_figures(self, stack: ExitStack) -> list[Callable[[DeviceFigures], None]]:
+        house = self._house
+        activity = ActivityRecord(house.config.data.folder, house.clock)
+        stack.callback(activity.write)
         folder = runtime_folder()
         if folder is None:
-            return []
-        readiness = ReadinessFile(folder, self._house.clock)
+            return [activity.tell]
+        readiness = ReadinessFile(folder, house.clock)
         stack.callback(readiness.remove)
-        return [readiness.tell]
+        return [activity.tell, readiness.tell]
 
     def _made_heartbeat(self, readers: Sequence[Callable[[DeviceFigures], None]]) -> Heartbeat:
         house = self._house

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
@@ -18,12 +19,13 @@ from camera_app.bench import (
     bench_replay,
     bench_service,
 )
-from camera_app.config import InferenceSettings
+from camera_app.bench.costs import Costs
+from camera_app.config import InferenceSettings, load_config
 from camera_app.errors import UsageError
 from camera_app.models import find_models, find_pack
 
 DEVICES, SERVICE = Path("devices"), Path("service")
-DEVICES_S, SERVICE_S = 3.0, 60.0
+DEVICES_S, SERVICE_S, CALIBRATION_S = 3.0, 60.0, 10.0
 
 
 def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,10 +39,29 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "word `devices` in place of a clip: what the CPU and each Edge TPU do alone, and what they "
         "do together. With the word `service`: the time from `run` to the first object, memory and "
         "a still scene's processor time of all processes, and how old a change is at a subscriber; "
-        "needs --clip.",
+        "needs --clip. With --calibrate: what the camera costs here.",
     )
     parser.add_argument(
-        "clip", type=Path, metavar="CLIP|devices|service", help="a film file, or the word"
+        "clip",
+        type=Path,
+        nargs="?",
+        metavar="CLIP|devices|service",
+        help="a film file, or the word",
+    )
+    parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="measure what the camera costs on this machine, for `camera-app config plan`; takes "
+        "about two minutes, in which nothing else should be busy",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="with --calibrate: measure its sources and models, too",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="with --calibrate: where to; default: the cache"
     )
     parser.add_argument(
         "--clip",
@@ -75,7 +96,8 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--seconds",
         type=float,
         metavar="S",
-        help=f"a measurement; default: {DEVICES_S:.0f}, and {SERVICE_S:.0f} for service",
+        help=f"a measurement; default: {DEVICES_S:.0f}, {SERVICE_S:.0f} for service and "
+        f"{CALIBRATION_S:.0f} with --calibrate",
     )
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="default: 5")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -84,6 +106,12 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print."""
+    if arguments.calibrate:
+        return run_calibration(arguments)
+    if arguments.clip is None:
+        raise UsageError(
+            "there is nothing to measure", remedy="Name a clip, or `devices`, or --calibrate"
+        )
     if arguments.clip == DEVICES:
         return run_devices(arguments)
     if arguments.clip == SERVICE:
@@ -100,6 +128,50 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print_table(bench)
     return 0
+
+
+def run_calibration(arguments: argparse.Namespace) -> int:
+    """Measure what the camera costs here, and keep it."""
+    # Imported here: it draws in the whole service, which the other benches do without.
+    from camera_app.bench.calibration import calibrate, costs_path, write_costs
+
+    config = None if arguments.config is None else load_config(arguments.config)
+    costs = calibrate(
+        config,
+        span_s=max(1.0, CALIBRATION_S if arguments.seconds is None else arguments.seconds),
+        progress=lambda text: print(text, file=sys.stderr, flush=True),
+    )
+    path = arguments.out or costs_path()
+    write_costs(path, costs)
+    if arguments.json:
+        print(json.dumps(asdict(costs), indent=2))
+    else:
+        print_costs(costs)
+        print(f"kept in {path}")
+    return 0
+
+
+def print_costs(costs: Costs) -> None:
+    """Print what was measured for a person."""
+    print(f"{costs.machine['processor']}, {costs.cores} cores")
+    print(f"  a service that sees nothing   {costs.base_cores:.3f} cores")
+    for source in (*costs.sizes, *costs.sources.values()):
+        print(
+            f"  {source.width}x{source.height} {source.codec:22} {source.decode_ms:.2f} ms a "
+            f"picture to decode, {source.frame_ms:.2f} ms to take, "
+            f"{source.memory_bytes / 1e6:.0f} MB"
+        )
+    print(f"  a frame that is looked at     {costs.look_ms:.2f} ms beyond its networks")
+    for name, model in costs.models.items():
+        memory = f"{model.memory_bytes / 1e6:.0f} MB a seat"
+        print(f"  {name:29} {model.cpu_ms:.2f} ms a region on the processor, {memory}")
+    for place, models in costs.sticks.items():
+        for name, stick in models.items():
+            print(f"  {name} on {place}: {stick.service_ms:.2f} ms a region")
+    print(
+        f"  an event change               {costs.change_ms:.2f} ms, "
+        f"{costs.change_written_bytes / 1e3:.1f} kB written"
+    )
 
 
 def run_devices(arguments: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from camera_app.assembly import examine
+from camera_app.commands import plan
 from camera_app.config import Config, load_config
 from camera_app.config_reference import example_toml
 from camera_app.errors import ConfigError, Problem, UsageError
@@ -65,6 +66,7 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
     status.add_argument("--state", type=Path, metavar="FOLDER", help="as given to `camera-app run`")
     status.add_argument("--json", action="store_true", help="print it as JSON")
     status.set_defaults(run=run_status)
+    plan.configure(actions, USUAL_FILE)
     schema = actions.add_parser("schema", help="print the JSON schema, for an editor")
     schema.set_defaults(run=run_schema)
     example = actions.add_parser("example", help="print a configuration with every key explained")

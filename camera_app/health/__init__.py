@@ -1,5 +1,6 @@
 """How the device does, told to whoever reads: reads each part's frozen figures."""
 
+from camera_app.health.activity import Activity, ActivityRecord, read_activities
 from camera_app.health.caretaker import Caretaker
 from camera_app.health.heartbeat import Heartbeat, SnapshotFolder
 from camera_app.health.occupancy import Place, occupancy, places_of
@@ -21,6 +22,8 @@ from camera_app.readiness import (
 
 __all__ = [
     "Ability",
+    "Activity",
+    "ActivityRecord",
     "CameraFigures",
     "Caretaker",
     "DeviceFigures",
@@ -38,6 +41,7 @@ __all__ = [
     "Watchdog",
     "occupancy",
     "places_of",
+    "read_activities",
     "read_readiness",
     "readiness_of",
     "runtime_folder",

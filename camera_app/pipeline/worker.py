@@ -72,6 +72,8 @@ class CameraStats:
         paused: Why nothing is to be looked at now: the owner's word; empty: it is.
         declined: Looks of which a device has said that it cannot do them, and why: that is no hang.
         times: Where the time of its frames went.
+        regions: Of its frames that were looked at.
+        changes: Of events, that its frames brought.
     """
 
     counts: FrameCounts
@@ -85,6 +87,8 @@ class CameraStats:
     paused: str = ""
     declined: int = 0
     times: FrameTimes = field(default_factory=FrameTimes)
+    regions: int = 0
+    changes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +153,8 @@ class CameraWorker(Worker):
         # Owned by this thread; `stats` reads a frozen copy that it leaves behind.
         self._taken = 0
         self._declined = 0
+        self._regions = 0
+        self._changes = 0
         self._replaced = 0
         self._last_frame_ns: int | None = None
         self._last_look_ns: int | None = None
@@ -176,6 +182,8 @@ class CameraWorker(Worker):
             times=self._stopwatch.times(),
             paused=self._paused_now(),
             declined=self._declined,
+            regions=self._regions,
+            changes=self._changes,
         )
 
     @property
@@ -343,6 +351,7 @@ class CameraWorker(Worker):
 
     def _tell(self, frame: Frame | None, changes: Sequence[EventChange]) -> None:
         if changes:
+            self._changes += len(changes)
             self._commit(changes)
         self._concluded(frame, changes, self._watch.open_events)
 
@@ -357,6 +366,7 @@ class CameraWorker(Worker):
         self._stopwatch.conclude(now_ns)
         self._sight.see(now_ns)
         self._last_look_ns = frame.captured_ns
+        self._regions += len(looks)
         self._looks_ns.append(frame.captured_ns)
         self._latencies_ms.append((now_ns - frame.captured_ns) / 1e6)
         _log.debug("camera %s: frame of %d seen at %d", frame.camera, frame.captured_ns, now_ns)

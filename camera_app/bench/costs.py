@@ -1,0 +1,388 @@
+"""What a configuration costs on a machine whose costs are known. Pure: figures in, figures out.
+
+The picture behind it: an idle service costs something; a camera's pictures are decoded by its
+child, whatever is looked for in them; each frame that is kept is handed over and passes the motion
+gate; frames in which something moves are looked at, each of their regions by each model; event
+changes and stills are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from camera_app.config import CameraSettings, Config
+from camera_app.health.activity import Activity
+
+COSTS_SCHEMA = 1
+SECONDS_A_DAY = 86_400.0
+MS_PER_S = 1000.0
+# Beyond this share of the cores nothing is left for what else a machine does, and frames are shed.
+MOST_CPU_SHARE = 0.85
+MOST_DUTY = 0.95
+MOST_MEMORY_SHARE = 0.85
+# Where nobody knows better; `--activity` says otherwise.
+ASSUMED = Activity(looked_share=0.1, regions=1.5, changes_per_s=0.02, stills_per_s=0.004)
+MOTION_REGIONS = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCosts:
+    """What the pictures of one source cost, or those of a size.
+
+    Attributes:
+        width: Of its pictures, pixels.
+        height: The same.
+        codec: How they come.
+        decode_ms: Processor time of its child for each picture that comes.
+        frame_ms: Processor time of the service for each that is kept: hand-over and motion gate.
+        memory_bytes: Of the child, and what the service grows by.
+        still_ms: Processor time of making a JPEG.
+        still_bytes: Size of one.
+        fps: Pictures a second that the source brings; None: a size, not a source.
+    """
+
+    width: int
+    height: int
+    codec: str
+    decode_ms: float
+    frame_ms: float
+    memory_bytes: float
+    still_ms: float
+    still_bytes: float
+    fps: float | None = None
+
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCosts:
+    """What a model costs on the CPU.
+
+    Attributes:
+        digest: Of the pack that was measured.
+        cpu_ms: Processor time of one region: tensor, network and detections.
+        memory_bytes: Of one interpreter; each seat has one.
+    """
+
+    digest: str
+    cpu_ms: float
+    memory_bytes: float
+
+
+@dataclass(frozen=True, slots=True)
+class StickCosts:
+    """What a model costs on an Edge TPU.
+
+    Attributes:
+        service_ms: Time that the stick is busy with one region.
+        cpu_ms: Processor time of the service and the stick's child meanwhile.
+    """
+
+    service_ms: float
+    cpu_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What was measured on one machine.
+
+    Attributes:
+        machine: Which one: processor, cores, versions; others cost otherwise.
+        at: When, UTC.
+        cores: Of the machine, that the service may use.
+        base_cores: Processor time a second of a service that sees nothing.
+        base_bytes: Its memory, without networks.
+        look_ms: Processor time of a frame that is looked at, beyond its networks.
+        sizes: Of pictures, from small to large.
+        sources: The owner's own, by `source_key`.
+        models: By name.
+        sticks: By place, then by model.
+        change_ms: Processor time of an event change.
+        change_kept_bytes: What the database grows by.
+        change_written_bytes: What is written to the disk for it.
+    """
+
+    machine: Mapping[str, str]
+    at: str
+    cores: int
+    base_cores: float
+    base_bytes: float
+    look_ms: float
+    sizes: Sequence[SourceCosts]
+    models: Mapping[str, ModelCosts]
+    change_ms: float
+    change_kept_bytes: float
+    change_written_bytes: float
+    sources: Mapping[str, SourceCosts] = field(default_factory=dict)
+    sticks: Mapping[str, Mapping[str, StickCosts]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CameraLoad:
+    """One camera, as its costs are counted.
+
+    Attributes:
+        name: In the configuration.
+        settings: Its section.
+        models: Names of the packs that look.
+        source: What its pictures cost.
+        source_fps: Pictures a second that come; more than are kept, perhaps.
+        activity: How busy its scene is.
+        basis: Where these come from, in words.
+    """
+
+    name: str
+    settings: CameraSettings
+    models: tuple[str, ...]
+    source: SourceCosts
+    source_fps: float
+    activity: Activity
+    basis: str
+
+    @property
+    def fps(self) -> float:
+        """Frames a second that are kept."""
+        return min(self.settings.fps, self.source_fps)
+
+    @property
+    def looks_per_s(self) -> float:
+        """Frames a second that are looked at."""
+        return self.fps * self.activity.looked_share if self.settings.detection else 0.0
+
+    @property
+    def is_open(self) -> bool:
+        return self.settings.enabled and not self.settings.privacy
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a configuration costs.
+
+    Attributes:
+        cores: Processor time a second, of all cores together, on average.
+        peak_cores: While something moves before all cameras at once.
+        duty: Share of its time in which each Edge TPU is busy, by place.
+        memory_bytes: Of all processes.
+        kept_bytes_per_day: What events and stills come to.
+        written_bytes_per_day: What is written to the disk, which wears a memory card.
+        promised_cores: Of the peak, what is promised by `min_fps`, whatever else is shed.
+    """
+
+    cores: float
+    peak_cores: float
+    duty: Mapping[str, float]
+    memory_bytes: float
+    kept_bytes_per_day: float
+    written_bytes_per_day: float
+    promised_cores: float
+
+
+def activity_of_share(share: float, settings: CameraSettings) -> Activity:
+    """Return the activity of a scene in which something moves for a share of the time."""
+    rechecks = min(1.0, 1.0 / (settings.motion.recheck_s * settings.fps))
+    looked = 1.0 if not settings.motion.enabled else share + (1.0 - share) * rechecks
+    per_share = share / ASSUMED.looked_share
+    return Activity(
+        looked_share=looked,
+        regions=MOTION_REGIONS if share else 1.0,
+        changes_per_s=ASSUMED.changes_per_s * per_share,
+        stills_per_s=ASSUMED.stills_per_s * per_share,
+    )
+
+
+def of_size(measured: Iterable[SourceCosts], width: int, height: int, codec: str) -> SourceCosts:
+    """Return what pictures of any size cost, in proportion between those that were measured.
+
+    Args:
+        measured: Two sizes at least.
+        width: Pixels.
+        height: Pixels.
+        codec: How they come.
+    """
+    pixels = width * height
+    sizes = sorted(measured, key=lambda one: one.pixels)
+    above = next((n for n, one in enumerate(sizes) if one.pixels >= pixels), len(sizes) - 1)
+    high = sizes[max(1, above)]
+    low = sizes[max(1, above) - 1]
+    share = (pixels - low.pixels) / (high.pixels - low.pixels)
+
+    def between(one: float, other: float) -> float:
+        return max(0.0, one + share * (other - one))
+
+    return SourceCosts(
+        width,
+        height,
+        codec,
+        decode_ms=between(low.decode_ms, high.decode_ms),
+        frame_ms=between(low.frame_ms, high.frame_ms),
+        memory_bytes=between(low.memory_bytes, high.memory_bytes),
+        still_ms=between(low.still_ms, high.still_ms),
+        still_bytes=between(low.still_bytes, high.still_bytes),
+    )
+
+
+def estimate(costs: Costs, config: Config, cameras: Iterable[CameraLoad], seats: int) -> Estimate:
+    """Return what cameras cost together.
+
+    Args:
+        costs: Of the machine.
+        config: What they are configured by.
+        cameras: Those that are enabled.
+        seats: Networks side by side on the CPU.
+    """
+    loads = [camera for camera in cameras if camera.is_open]
+    usual = _Sum(costs, config, {one.name: one.looks_per_s for one in loads})
+    peak = _Sum(costs, config, {one.name: one.fps for one in loads if one.settings.detection})
+    promised = _Sum(
+        costs,
+        config,
+        {one.name: min(one.fps, one.settings.min_fps) for one in loads if one.settings.detection},
+    )
+    changes = sum(one.activity.changes_per_s for one in loads)
+    stills = [
+        (one.activity.stills_per_s * one.settings.snapshots.enabled, one.source) for one in loads
+    ]
+    still_bytes = sum(per_s * source.still_bytes for per_s, source in stills)
+    rest = (
+        costs.base_cores
+        + (changes * costs.change_ms + sum(per_s * source.still_ms for per_s, source in stills))
+        / MS_PER_S
+    )
+    cores, duty = usual.of(loads)
+    return Estimate(
+        cores=rest + cores,
+        peak_cores=rest + peak.of(loads)[0],
+        duty=duty,
+        memory_bytes=_memory(costs, loads, seats),
+        kept_bytes_per_day=SECONDS_A_DAY * (changes * costs.change_kept_bytes + still_bytes),
+        written_bytes_per_day=SECONDS_A_DAY * (changes * costs.change_written_bytes + still_bytes),
+        promised_cores=rest + promised.of(loads)[0],
+    )
+
+
+class _Sum:
+    """Adds up processor and stick time for so many looks a second of each camera."""
+
+    def __init__(self, costs: Costs, config: Config, looks_per_s: Mapping[str, float]) -> None:
+        self._costs = costs
+        self._looks_per_s = looks_per_s
+        named = config.inference.edgetpu
+        self._sticks = {
+            place: models
+            for place, models in costs.sticks.items()
+            if named == ("auto",) or place in named
+        }
+
+    def of(self, cameras: Iterable[CameraLoad]) -> tuple[float, dict[str, float]]:
+        """Return cores, and the duty of each stick."""
+        costs, cpu_ms = self._costs, 0.0
+        regions_per_s: dict[str, float] = {}  # by model
+        for camera in cameras:
+            looks = self._looks_per_s.get(camera.name, 0.0)
+            cpu_ms += camera.source_fps * camera.source.decode_ms
+            cpu_ms += camera.fps * camera.source.frame_ms + looks * costs.look_ms
+            for model in camera.models:
+                wanted = looks * camera.activity.regions
+                regions_per_s[model] = regions_per_s.get(model, 0.0) + wanted
+        duty = dict.fromkeys(self._sticks, 0.0)
+        for model, per_s in regions_per_s.items():
+            cpu_ms += self._model_ms(model, per_s, duty)
+        return cpu_ms / MS_PER_S, duty
+
+    def _model_ms(self, model: str, per_s: float, duty: dict[str, float]) -> float:
+        """Return processor time a second of a model: what sticks do not take is the CPU's."""
+        left, cpu_ms = per_s, 0.0
+        for place, models in self._sticks.items():
+            stick = models.get(model)
+            if stick is None or not left:
+                continue
+            room = max(0.0, MOST_DUTY - duty[place]) * MS_PER_S / stick.service_ms
+            taken = min(left, room)
+            duty[place] += taken * stick.service_ms / MS_PER_S
+            cpu_ms += taken * stick.cpu_ms
+            left -= taken
+        return cpu_ms + left * self._costs.models[model].cpu_ms
+
+
+def _memory(costs: Costs, cameras: Sequence[CameraLoad], seats: int) -> float:
+    models = {model for camera in cameras for model in camera.models}
+    networks = seats * sum(costs.models[model].memory_bytes for model in models)
+    return costs.base_bytes + networks + sum(camera.source.memory_bytes for camera in cameras)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a machine has.
+
+    Attributes:
+        memory_bytes: That processes may use.
+        disk_bytes: Free where the data lies, what the service keeps there already included.
+    """
+
+    memory_bytes: float
+    disk_bytes: float
+
+
+def refusals(costs: Costs, config: Config, found: Estimate, room: Room) -> list[str]:
+    """Return why a configuration cannot be met, each with what to lower; empty: it can."""
+    reasons = []
+    limit = costs.cores * MOST_CPU_SHARE
+    if found.cores > limit:
+        reasons.append(
+            f"it needs {found.cores:.2f} cores on average, and {limit:.2f} of {costs.cores} can be "
+            "used: lower `fps`, take a smaller `model`, take streams of fewer pixels, or leave "
+            "`motion.enabled` on"
+        )
+    elif found.promised_cores > limit:
+        reasons.append(
+            f"what `min_fps` promises needs {found.promised_cores:.2f} cores when everything moves "
+            f"at once, and {limit:.2f} can be used: lower `min_fps` or take a smaller `model`"
+        )
+    named = [place for place in config.inference.edgetpu if ":" in place]
+    reasons += [
+        f"inference.edgetpu names {place}, of which no costs are known: plug it in and calibrate "
+        "anew, or take it out"
+        for place in named
+        if place not in costs.sticks
+    ]
+    if found.memory_bytes > room.memory_bytes * MOST_MEMORY_SHARE:
+        reasons.append(
+            f"it needs {found.memory_bytes / 1e6:.0f} MB of memory, and "
+            f"{room.memory_bytes * MOST_MEMORY_SHARE / 1e6:.0f} can be used: have fewer cameras or "
+            "models, or lower `cpu_seats`"
+        )
+    kept = _kept_bytes(config, found)
+    wanted = kept + config.data.reserve_megabytes * 1e6
+    if wanted > room.disk_bytes:
+        reasons.append(
+            f"what is to be kept comes to {kept / 1e6:.0f} MB, with "
+            f"{config.data.reserve_megabytes:.0f} MB to stay free, and the disk has "
+            f"{room.disk_bytes / 1e6:.0f}: lower `max_days` or `max_megabytes` of [retention] and "
+            "of the snapshots"
+        )
+    return reasons
+
+
+def _kept_bytes(config: Config, found: Estimate) -> float:
+    """Return what is on the disk once limits of age or size hold."""
+    limits = config.retention.max_megabytes * 1e6 + sum(
+        camera.snapshots.max_megabytes * 1e6 for camera in config.camera.values()
+    )
+    days = max(
+        config.retention.max_days,
+        *(camera.snapshots.max_days for camera in config.camera.values()),
+    )
+    return float(min(limits, found.kept_bytes_per_day * days))
+
+
+def warnings(costs: Costs, found: Estimate) -> list[str]:
+    """Return what can be met and yet should be known."""
+    if found.peak_cores > costs.cores * MOST_CPU_SHARE:
+        return [
+            f"while everything moves before all cameras at once, {found.peak_cores:.2f} cores "
+            f"would be needed of {costs.cores}: smaller models stand in, and frames are left out"
+        ]
+    return []

@@ -1,0 +1,177 @@
+"""A real service in a process of its own, that is asked what it has done.
+
+Run as a program (`python -m camera_app.bench.measured FILE STATE`), this module is that process: it
+answers each line on its standard input with a line of figures, and stops when that is closed.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from camera_app.bench.processes import cpu_s_of, pss_bytes, tree
+from camera_app.errors import CommandRefused, UsageError
+
+MEASURED = "measured"  # name of the one camera
+POLL_S = 0.1
+# Models are warm by then, and so is the tracker.
+SETTLE_S = 2.0
+END_LIMIT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a service used for a while.
+
+    Attributes:
+        service_cores: Processor time a second of the service itself.
+        children_cores: Of its children.
+        memory_bytes: Of all.
+        frames_per_s: That it took, of all cameras.
+        looks_per_s: That it looked at.
+        regions_per_s: Of those.
+        changes_per_s: Event changes that came of them.
+    """
+
+    service_cores: float
+    children_cores: float
+    memory_bytes: float
+    frames_per_s: float
+    looks_per_s: float
+    regions_per_s: float
+    changes_per_s: float
+
+
+class MeasuredService:
+    """A service that runs while this context lasts.
+
+    Args:
+        config: Its configuration file.
+        state: Folder of its state.
+    """
+
+    def __init__(self, config: Path, state: Path) -> None:
+        self._words = [sys.executable, "-m", __name__, str(config), str(state)]
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            self._words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._read()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        process = self._running
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            process.wait(END_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+    def figures(self) -> dict[str, float]:
+        """Return what it has done so far: `frames`, `looks`, `regions`, `changes`."""
+        process = self._running
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        return self._read()
+
+    def wait_for_frames(self, limit_s: float) -> None:
+        """Wait until it has taken a few frames, and has settled.
+
+        Raises:
+            UsageError: None came.
+        """
+        pause, ends_s = threading.Event(), time.monotonic() + limit_s
+        while self.figures()["frames"] < 1:
+            if time.monotonic() > ends_s:
+                raise UsageError("no picture came that could be measured")
+            pause.wait(POLL_S)
+
+    def watch(self, span_s: float) -> Use:
+        """Return what it uses, from a while after now on."""
+        pause = threading.Event()
+        pause.wait(SETTLE_S)
+        pid = self._running.pid
+        children = tree(pid)[1:]
+        before, service_s, children_s = self.figures(), cpu_s_of([pid]), cpu_s_of(children)
+        began_s = time.monotonic()
+        pause.wait(span_s)
+        lasted_s = time.monotonic() - began_s
+        service_s, children_s = cpu_s_of([pid]) - service_s, cpu_s_of(children) - children_s
+        after = self.figures()
+        done = {name: (after[name] - before[name]) / lasted_s for name in after}
+        return Use(
+            service_cores=service_s / lasted_s,
+            children_cores=children_s / lasted_s,
+            memory_bytes=float(pss_bytes([pid, *children])),
+            frames_per_s=done["frames"],
+            looks_per_s=done["looks"],
+            regions_per_s=done["regions"],
+            changes_per_s=done["changes"],
+        )
+
+    @property
+    def _running(self) -> subprocess.Popen[str]:
+        assert self._process is not None, "used outside its context"
+        return self._process
+
+    def _read(self) -> dict[str, float]:
+        process = self._running
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise UsageError("the service that is to be measured has ended")
+        figures: dict[str, float] = json.loads(line)
+        return figures
+
+
+def main(words: list[str]) -> int:
+    """Be the service."""
+    from camera_app.service import Service
+
+    def refuse() -> None:
+        raise CommandRefused("it is being measured")
+
+    config, state = map(Path, words)
+    service = Service(config, state, refuse, refuse)
+    service.choose()
+    service.start()
+    try:
+        print(json.dumps(_figures(service)), flush=True)
+        for _ in sys.stdin:
+            print(json.dumps(_figures(service)), flush=True)
+    finally:
+        service.stop()
+    return 0
+
+
+def _figures(service: Any) -> dict[str, int]:
+    watches = [camera.watch for camera in service.running.figures().cameras.values()]
+    return {
+        "frames": sum(watch.counts.captured for watch in watches),
+        "looks": sum(watch.counts.looked_at for watch in watches),
+        "regions": sum(watch.regions for watch in watches),
+        "changes": sum(watch.changes for watch in watches),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,173 @@
+"""How near `camera-app config plan` comes to what the service then uses, on three configurations.
+
+    python -m tools.bench.plan [--seconds 30] [--costs FILE] [--json]
+
+Needs the shared clips. Measures the costs of this machine as `camera-app bench --calibrate` does, if
+no file with costs is given. Then, for each configuration: runs the service for a while, so that it
+writes down how busy its scenes are; foresees what it costs; runs it again, and compares. The
+service that is measured tells no broker, as the one that is calibrated with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from camera_app.bench.calibration import calibrate, read_costs
+from camera_app.bench.costs import Costs, Estimate
+from camera_app.bench.films import write_film
+from camera_app.bench.measured import MeasuredService, Use
+from camera_app.bench.planning import forecast
+from camera_app.config import parse_config
+from camera_app.errors import UsageError
+from camera_app.inference.known_answers import known_picture
+from camera_app.models import find_pack
+from camera_app.values import Size
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+START_LIMIT_S = 60.0
+WITHIN = 0.2
+STILL_SIZE = Size(768, 432)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One configuration, foreseen and measured.
+
+    Attributes:
+        name: Of the configuration.
+        foreseen: What the plan says.
+        measured: What the service used.
+    """
+
+    name: str
+    foreseen: Estimate
+    measured: Use
+
+    @property
+    def rows(self) -> dict[str, tuple[float, float]]:
+        """Foreseen and measured figures, by name."""
+        used = self.measured
+        return {
+            "processor, cores": (self.foreseen.cores, used.service_cores + used.children_cores),
+            "memory, MB": (self.foreseen.memory_bytes / 1e6, used.memory_bytes / 1e6),
+        }
+
+
+def main() -> int:
+    """Foresee, measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=30.0, help="length of each measurement")
+    parser.add_argument("--costs", type=Path, help="as `bench --calibrate` has written them")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    costs = _costs(arguments.costs, arguments.seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        trials = [
+            _tried(name, text(Path(folder)), Path(folder) / name, costs, arguments.seconds)
+            for name, text in CONFIGURATIONS.items()
+        ]
+    print(json.dumps(_record(trials), indent=2) if arguments.json else "\n".join(_table(trials)))
+    return 0 if all(_is_near(*row) for one in trials for row in one.rows.values()) else 1
+
+
+def _costs(path: Path | None, span_s: float) -> Costs:
+    costs = None if path is None else read_costs(path)
+    if path is not None and costs is None:
+        raise UsageError("holds no costs", where=str(path))
+    return costs or calibrate(None, span_s=min(span_s, 10.0), progress=_say)
+
+
+def _still(folder: Path) -> str:
+    """One camera at 10 fps before a scene in which nothing moves."""
+    film = folder / "still.mp4"
+    pack = find_pack("person_large")
+    write_film(film, STILL_SIZE, 20, known_picture(pack, "known_input_1.png").pixels, is_still=True)
+    return f'[camera.still]\nsource = "{film}?loop=1"\n'
+
+
+def _moving(_: Path) -> str:
+    """Two cameras before which something moves, with different models."""
+    walker = SHARED / "clips" / "one_by_one_person.mp4"
+    signer = SHARED / "clips" / "signers" / "book.mkv"
+    return (
+        f'[camera.path]\nsource = "{walker}?loop=1"\nmodel = "person_large"\n'
+        f'[camera.desk]\nsource = "{signer}?loop=1"\nmodel = "person_small"\n'
+    )
+
+
+def _faces(_: Path) -> str:
+    """Three cameras that look for people and for faces."""
+    clips = sorted((SHARED / "clips" / "signers").glob("*.mkv"))[:3]
+    return "".join(
+        f'[camera.desk_{number}]\nsource = "{clip}?loop=1"\nmodel = ["person_large", "face"]\n'
+        for number, clip in enumerate(clips)
+    )
+
+
+CONFIGURATIONS: dict[str, Callable[[Path], str]] = {
+    "still scene": _still,
+    "two moving": _moving,
+    "three with faces": _faces,
+}
+
+
+def _tried(name: str, cameras: str, folder: Path, costs: Costs, span_s: float) -> Trial:
+    folder.mkdir()
+    file, data = folder / "camera.toml", folder / "data"
+    file.write_text(
+        f'mqtt.enabled = false\ndata.folder = "{data}"\n'
+        f'[inference]\ncpu_seats = 2\nedgetpu = "off"\n{cameras}'
+    )
+    _say(f"{name}: so that the camera knows its scenes")
+    _run(file, data, span_s)
+    foreseen = forecast(parse_config(file.read_text()), costs, {})
+    _say(f"{name}: measured")
+    return Trial(name, foreseen.estimate, _run(file, data, span_s))
+
+
+def _run(file: Path, data: Path, span_s: float) -> Use:
+    with MeasuredService(file, data) as service:
+        service.wait_for_frames(START_LIMIT_S)
+        return service.watch(span_s)
+
+
+def _is_near(foreseen: float, measured: float) -> bool:
+    return abs(foreseen - measured) <= WITHIN * measured
+
+
+def _table(trials: list[Trial]) -> list[str]:
+    lines = [
+        "| configuration | | foreseen | measured | off by |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for trial in trials:
+        for what, (foreseen, measured) in trial.rows.items():
+            off = foreseen / measured - 1.0
+            lines.append(
+                f"| {trial.name} | {what} | {foreseen:.3g} | {measured:.3g} | {off:+.0%} |"
+            )
+    return lines
+
+
+def _record(trials: list[Trial]) -> dict[str, object]:
+    return {
+        trial.name: {
+            what: {"foreseen": round(foreseen, 4), "measured": round(measured, 4)}
+            for what, (foreseen, measured) in trial.rows.items()
+        }
+        for trial in trials
+    }
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
