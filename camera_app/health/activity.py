@@ -24,7 +24,7 @@ RECORD_NAME = "activity.json"
 SCHEMA = 1
 EVERY_S = 1800.0  # memory cards wear out
 # A run that is younger than this says little, and leaves the record of one before alone.
-WORTH_S = 20.0
+WORTH_S = 10.0
 LIMIT_BYTES = 1_000_000
 
 

@@ -2,9 +2,9 @@
 
     python -m tools.bench.plan [--seconds 30] [--costs FILE] [--json]
 
-Needs the shared clips. Measures the costs of this machine as `camera-app bench --calibrate` does, if
-no file with costs is given. Then, for each configuration: runs the service for a while, so that it
-writes down how busy its scenes are; foresees what it costs; runs it again, and compares. The
+Needs the shared clips. Measures the costs of this machine as `camera-app bench --calibrate` does,
+if no file with costs is given. Then, for each configuration: runs the service for a while, so that
+it writes down how busy its scenes are; foresees what it costs; runs it again, and compares. The
 service that is measured tells no broker, as the one that is calibrated with.
 """
 
@@ -66,8 +66,8 @@ def main() -> int:
     parser.add_argument("--costs", type=Path, help="as `bench --calibrate` has written them")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    costs = _costs(arguments.costs, arguments.seconds)
     with tempfile.TemporaryDirectory() as folder:
+        costs = _costs(arguments.costs, Path(folder), arguments.seconds)
         trials = [
             _tried(name, text(Path(folder)), Path(folder) / name, costs, arguments.seconds)
             for name, text in CONFIGURATIONS.items()
@@ -76,19 +76,25 @@ def main() -> int:
     return 0 if all(_is_near(*row) for one in trials for row in one.rows.values()) else 1
 
 
-def _costs(path: Path | None, span_s: float) -> Costs:
+def _costs(path: Path | None, folder: Path, span_s: float) -> Costs:
+    """Return costs as they are in a file; else measured, with all sources of the trials."""
     costs = None if path is None else read_costs(path)
     if path is not None and costs is None:
         raise UsageError("holds no costs", where=str(path))
-    return costs or calibrate(None, span_s=min(span_s, 10.0), progress=_say)
+    if costs is not None:
+        return costs
+    cameras = "".join(text(folder) for text in CONFIGURATIONS.values())
+    return calibrate(parse_config(cameras), span_s=min(span_s, 10.0), progress=_say)
 
 
 def _still(folder: Path) -> str:
     """One camera at 10 fps before a scene in which nothing moves."""
     film = folder / "still.mp4"
+    if film.exists():
+        return f'[camera.still]\nsource = "{film}?loop=1"\n'
     pack = find_pack("person_large")
     write_film(film, STILL_SIZE, 20, known_picture(pack, "known_input_1.png").pixels, is_still=True)
-    return f'[camera.still]\nsource = "{film}?loop=1"\n'
+    return _still(folder)
 
 
 def _moving(_: Path) -> str:
@@ -105,7 +111,7 @@ def _faces(_: Path) -> str:
     """Three cameras that look for people and for faces."""
     clips = sorted((SHARED / "clips" / "signers").glob("*.mkv"))[:3]
     return "".join(
-        f'[camera.desk_{number}]\nsource = "{clip}?loop=1"\nmodel = ["person_large", "face"]\n'
+        f'[camera.guest_{number}]\nsource = "{clip}?loop=1"\nmodel = ["person_large", "face"]\n'
         for number, clip in enumerate(clips)
     )
 

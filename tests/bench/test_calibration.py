@@ -1,0 +1,126 @@
+"""Costs are measured on the real service, kept, and found again."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from camera_app.bench.calibration import calibrate, read_costs, source_key, write_costs
+from camera_app.bench.films import FPS, write_film
+from camera_app.bench.measured import MeasuredService
+from camera_app.bench.processes import cpu_s, memory_bytes, tree_of
+from camera_app.capture import ClipReader
+from camera_app.cli import main
+from camera_app.config import parse_config
+from camera_app.errors import StoreError
+from camera_app.health import read_activities
+from camera_app.inference.known_answers import known_picture
+from camera_app.models import find_pack
+from camera_app.values import Size
+
+
+@pytest.fixture(scope="module")
+def subject_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("film") / "walk.mp4"
+    picture = known_picture(find_pack("person_small"), "known_input_1.png")
+    write_film(path, Size(320, 240), 2, picture.pixels, is_still=False)
+    return path
+
+
+def test_a_film_to_measure_with_moves(subject_film: Path) -> None:
+    with ClipReader(subject_film) as reader:
+        pictures = [frame.picture.luma.copy() for frame in reader.frames()]
+    assert len(pictures) == 2 * FPS
+    assert (pictures[0] != pictures[FPS // 2]).mean() > 0.05
+
+
+def test_the_kernel_is_asked_for_what_processes_use() -> None:
+    before = cpu_s([os.getpid()])
+    sum(number * number for number in range(200_000))
+    assert cpu_s([os.getpid()]) > before
+    assert memory_bytes([os.getpid()]) > 10e6
+    assert tree_of(os.getpid())[0] == os.getpid()
+    assert cpu_s([2**22 + 1]) == memory_bytes([2**22 + 1]) == 0.0  # there is none
+
+
+def test_a_measured_service_says_what_it_does_and_what_its_scene_is_like(
+    subject_film: Path, tmp_path: Path
+) -> None:
+    config, data = tmp_path / "camera.toml", tmp_path / "data"
+    config.write_text(
+        f'mqtt.enabled = false\n[data]\nfolder = "{data}"\n'
+        '[inference]\nmodel = "person_small"\ncpu_seats = 1\nedgetpu = "off"\n'
+        f'[camera.front]\nsource = "{subject_film}?loop=1"\nmotion.enabled = false\n'
+    )
+    with MeasuredService(config, data) as service:
+        service.wait_for_frames(60.0)
+        use = service.watch(8.0)
+    assert use.frames_per_s > 2
+    assert use.looks_per_s > 1
+    assert use.service_cores > 0
+    assert use.children_cores > 0
+    assert use.memory_bytes > 50e6
+    activity = read_activities(data)["front"]
+    assert 0.5 < activity.looked_share <= 1.0
+    assert activity.regions >= 1.0
+
+
+def test_costs_are_measured_kept_and_planned_with(
+    subject_film: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """All of it in small: the sizes are few, the spans short, and the figures worth little."""
+    monkeypatch.setattr("camera_app.bench.calibration.SIZES", (Size(320, 240), Size(480, 360)))
+    monkeypatch.setattr("camera_app.bench.calibration.INVOKES", 3)
+    monkeypatch.setattr("camera_app.bench.measured.SETTLE_S", 0.2)
+    monkeypatch.setattr("camera_app.bench.calibration.USUAL_MODELS", ())
+    file = tmp_path / "camera.toml"
+    file.write_text(
+        f'mqtt.enabled = false\n[data]\nfolder = "{tmp_path / "data"}"\n'
+        '[inference]\nmodel = "person_small"\nedgetpu = "off"\n'
+        f'[camera.front]\nsource = "{subject_film}?loop=1"\nfps = 5\n'
+    )
+    config = parse_config(file.read_text())
+    told: list[str] = []
+    costs = calibrate(config, span_s=0.5, progress=told.append)
+    assert [(one.width, one.height) for one in costs.sizes] == [(320, 240), (480, 360)]
+    assert set(costs.models) == {"person_small"}
+    own = costs.sources[source_key(config.camera["front"])]
+    assert (own.width, own.height, own.codec) == (320, 240, "h264")
+    assert own.fps == pytest.approx(10.0, rel=0.2)
+    assert costs.change_written_bytes >= costs.change_kept_bytes > 100
+    kept = tmp_path / "costs.json"
+    write_costs(kept, costs)
+    assert read_costs(kept) == costs
+    assert str(subject_film) not in kept.read_text()  # addresses may hold passwords
+
+    words = ["config", "plan", str(file), "--config", str(file), "--costs", str(kept)]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "Nothing changes." in out
+    assert "its own source, measured: 320x240 h264" in out
+    assert "busy 10% of the time, assumed" in out
+    assert main([*words, "--json", "--activity", "front=1"]) == 0
+    then = json.loads(capsys.readouterr().out)["then"]
+    assert main([*words, "--json", "--activity", "0"]) == 0
+    assert json.loads(capsys.readouterr().out)["then"]["cores"] < then["cores"]
+
+
+@pytest.mark.parametrize("text", ["{", '{"schema": 1}', '{"schema": 1, "sizes": [3]}'])
+def test_a_damaged_file_says_what_to_type(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "costs.json"
+    path.write_text(text)
+    with pytest.raises(StoreError, match="bench --calibrate"):
+        read_costs(path)
+
+
+def test_no_costs_and_those_of_another_version_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "costs.json"
+    assert read_costs(path) is None
+    path.write_text('{"schema": 99}')
+    assert read_costs(path) is None

@@ -1,0 +1,161 @@
+"""What a configuration costs, from costs that are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from camera_app.bench.costs import (
+    CameraLoad,
+    Costs,
+    ModelCosts,
+    Room,
+    SourceCosts,
+    StickCosts,
+    activity_of_share,
+    estimate,
+    of_size,
+    refusals,
+    warnings,
+)
+from camera_app.config import CameraSettings, Config, parse_config
+from camera_app.health import Activity
+
+SMALL = SourceCosts(640, 360, "h264", 1.0, 0.5, 30e6, 2.0, 50e3)
+LARGE = SourceCosts(1920, 1080, "h264", 5.0, 1.5, 70e6, 10.0, 250e3)
+COSTS = Costs(
+    machine={},
+    at="2025-01-01T00:00:00.000Z",
+    cores=4,
+    base_cores=0.01,
+    base_bytes=80e6,
+    look_ms=1.0,
+    sizes=(SMALL, LARGE),
+    models={"person": ModelCosts("d", 5.0, 20e6), "face": ModelCosts("e", 2.0, 5e6)},
+    change_ms=1.0,
+    change_kept_bytes=3e3,
+    change_written_bytes=40e3,
+)
+ROOM = Room(memory_bytes=1e9, disk_bytes=10e9)
+
+
+def config(more: str = "", camera: str = "") -> Config:
+    return parse_config(f'{more}\n[camera.front]\nsource = "rtsp://cam/1"\n{camera}')
+
+
+def load(settings: CameraSettings, activity: Activity, *models: str) -> CameraLoad:
+    return CameraLoad("front", settings, models or ("person",), SMALL, 20.0, activity, "")
+
+
+def test_the_sum_is_what_its_parts_come_to() -> None:
+    """By hand: 20 pictures decoded, 10 taken, 5 looked at with 2 regions, as milliseconds."""
+    one = config()
+    busy = Activity(looked_share=0.5, regions=2.0, changes_per_s=0.1, stills_per_s=0.01)
+    found = estimate(COSTS, one, [load(one.camera["front"], busy, "person", "face")], seats=2)
+    frames_ms = 20 * 1.0 + 10 * 0.5 + 5 * 1.0
+    networks_ms = 5 * 2 * (5.0 + 2.0)
+    written_ms = 0.1 * 1.0 + 0.01 * 2.0
+    assert found.cores == pytest.approx(0.01 + (frames_ms + networks_ms + written_ms) / 1000)
+    assert found.memory_bytes == 80e6 + 2 * (20e6 + 5e6) + 30e6
+    assert found.kept_bytes_per_day == pytest.approx(86_400 * (0.1 * 3e3 + 0.01 * 50e3))
+    assert found.written_bytes_per_day == pytest.approx(86_400 * (0.1 * 40e3 + 0.01 * 50e3))
+    peak_ms = 20 * 1.0 + 10 * 0.5 + 10 * 1.0 + 10 * 2 * 7.0 + written_ms
+    assert found.peak_cores == pytest.approx(0.01 + peak_ms / 1000)
+
+
+def test_a_closed_camera_costs_nothing_and_a_paused_one_no_looks() -> None:
+    busy = Activity(1.0, 1.0, 0.0, 0.0)
+    for camera, cores in (("privacy = true", 0.01), ("detection = false", 0.01 + 0.025)):
+        one = config(camera=camera)
+        found = estimate(COSTS, one, [load(one.camera["front"], busy)], seats=1)
+        assert found.cores == pytest.approx(cores)
+
+
+def test_what_a_stick_takes_the_processor_does_not() -> None:
+    sticks = {"usb:1-1": {"person": StickCosts(service_ms=10.0, cpu_ms=0.5)}}
+    one, busy = config(), Activity(1.0, 2.0, 0.0, 0.0)
+    costs = replace(COSTS, sticks=sticks)
+    found = estimate(costs, one, [load(one.camera["front"], busy)], seats=1)
+    assert found.duty == {"usb:1-1": pytest.approx(0.2)}  # 20 regions of 10 ms
+    assert found.cores == pytest.approx(0.01 + (20 + 5 + 10 + 20 * 0.5) / 1000)
+    off = config('[inference]\nedgetpu = "off"')
+    found = estimate(costs, off, [load(off.camera["front"], busy)], seats=1)
+    assert found.duty == {}
+    assert found.cores == pytest.approx(0.01 + (20 + 5 + 10 + 20 * 5.0) / 1000)
+
+
+def test_what_a_full_stick_leaves_is_the_processors() -> None:
+    sticks = {"usb:1-1": {"person": StickCosts(service_ms=100.0, cpu_ms=0.0)}}
+    one, busy = config(), Activity(1.0, 2.0, 0.0, 0.0)
+    found = estimate(replace(COSTS, sticks=sticks), one, [load(one.camera["front"], busy)], seats=1)
+    assert found.duty["usb:1-1"] == pytest.approx(0.95)  # 9.5 of 20 regions a second
+    assert found.cores == pytest.approx(0.01 + (20 + 5 + 10 + 10.5 * 5.0) / 1000)
+
+
+def test_sizes_between_those_measured_cost_in_proportion() -> None:
+    middle = (SMALL.pixels + LARGE.pixels) // 2
+    found = of_size([LARGE, SMALL], middle // 1000, 1000, "h264")
+    assert found.decode_ms == pytest.approx(3.0, rel=0.01)
+    assert found.frame_ms == pytest.approx(1.0, rel=0.01)
+    assert of_size([LARGE, SMALL], 640, 360, "h264").decode_ms == 1.0
+    assert of_size([LARGE, SMALL], 3840, 2160, "h264").decode_ms > 5.0
+    assert of_size([LARGE, SMALL], 64, 64, "h264").decode_ms >= 0.0
+
+
+@pytest.mark.parametrize(
+    ("share", "camera", "looked"),
+    [
+        (0.0, "", 0.02),  # every five seconds, of ten frames a second
+        (1.0, "", 1.0),
+        (0.5, "", 0.51),
+        (0.0, "motion.enabled = false", 1.0),
+        (0.0, "motion.recheck_s = 0.01", 1.0),
+    ],
+)
+def test_a_stated_share_means_so_many_looks(share: float, camera: str, looked: float) -> None:
+    settings = config(camera=camera).camera["front"]
+    assert activity_of_share(share, settings).looked_share == pytest.approx(looked)
+
+
+BUSY = Activity(1.0, 3.0, 0.1, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("more", "camera", "room", "why"),
+    [
+        ("", "", ROOM, None),
+        ("", "fps = 120", ROOM, "cores on average"),
+        ("", "fps = 120\nmin_fps = 120", ROOM, "cores on average"),
+        ("", "", replace(ROOM, memory_bytes=100e6), "MB of memory"),
+        ("", "", replace(ROOM, disk_bytes=300e6), "the disk has"),
+        ('[inference]\nedgetpu = ["usb:1-1"]', "", ROOM, "names usb:1-1"),
+    ],
+)
+def test_what_cannot_be_met_is_refused_with_what_to_lower(
+    more: str, camera: str, room: Room, why: str | None
+) -> None:
+    one = config(more, camera)
+    frames = replace(load(one.camera["front"], BUSY), source_fps=one.camera["front"].fps)
+    costs = replace(COSTS, cores=1)
+    found = estimate(costs, one, [frames], seats=1)
+    reasons = refusals(costs, one, found, room)
+    assert [why in reason for reason in reasons] == [True] if why else reasons == []
+
+
+def test_a_promise_that_cannot_be_kept_is_refused_however_quiet_it_is() -> None:
+    one = config(camera="fps = 120\nmin_fps = 120")
+    quiet = replace(load(one.camera["front"], Activity(0.0, 3.0, 0.0, 0.0)), source_fps=120.0)
+    costs = replace(COSTS, cores=1)
+    (reason,) = refusals(costs, one, estimate(costs, one, [quiet], seats=1), ROOM)
+    assert "min_fps" in reason
+
+
+def test_too_much_at_once_is_told_and_not_refused() -> None:
+    one = config(camera="fps = 120")
+    quiet = replace(load(one.camera["front"], Activity(0.0, 3.0, 0.0, 0.0)), source_fps=120.0)
+    costs = replace(COSTS, cores=1)
+    found = estimate(costs, one, [quiet], seats=1)
+    assert refusals(costs, one, found, ROOM) == []
+    (told,) = warnings(costs, found)
+    assert "smaller models" in told
