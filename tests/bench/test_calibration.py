@@ -11,7 +11,7 @@ import pytest
 from camera_app.bench.calibration import calibrate, read_costs, source_key, write_costs
 from camera_app.bench.films import FPS, write_film
 from camera_app.bench.measured import MeasuredService
-from camera_app.bench.processes import cpu_s, memory_bytes, tree_of
+from camera_app.bench.processes import cpu_s_of, pss_bytes, tree
 from camera_app.capture import ClipReader
 from camera_app.cli import main
 from camera_app.config import parse_config
@@ -38,12 +38,12 @@ def test_a_film_to_measure_with_moves(subject_film: Path) -> None:
 
 
 def test_the_kernel_is_asked_for_what_processes_use() -> None:
-    before = cpu_s([os.getpid()])
+    before = cpu_s_of([os.getpid()])
     sum(number * number for number in range(200_000))
-    assert cpu_s([os.getpid()]) > before
-    assert memory_bytes([os.getpid()]) > 10e6
-    assert tree_of(os.getpid())[0] == os.getpid()
-    assert cpu_s([2**22 + 1]) == memory_bytes([2**22 + 1]) == 0.0  # there is none
+    assert cpu_s_of([os.getpid()]) > before
+    assert pss_bytes([os.getpid()]) > 10e6
+    assert tree(os.getpid())[0] == os.getpid()
+    assert cpu_s_of([2**22 + 1]) == pss_bytes([2**22 + 1]) == 0.0  # there is none
 
 
 def test_a_measured_service_says_what_it_does_and_what_its_scene_is_like(
