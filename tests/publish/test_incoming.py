@@ -28,12 +28,12 @@ def tell(port: int, topic: str, payload: bytes, *, retain: bool = False) -> None
     once.single(topic, payload, qos=1, retain=retain, port=port, hostname="127.0.0.1")
 
 
-def listening(cam: Camera, topic_filter: str) -> queue.Queue[Incoming]:
-    """Start the camera's publisher with a listener; return what that gets."""
+def listening(running: Mosquitto, cam: Camera, topic_filter: str) -> queue.Queue[Incoming]:
+    """Start the camera's publisher with a listener, wait for both; return what that gets."""
     heard: queue.Queue[Incoming] = queue.Queue()
     cam.publisher.listen(topic_filter, heard.put)
     cam.publisher.start()
-    assert wait_until(lambda: cam.publisher.stats().is_connected)
+    assert wait_until(lambda: f"{topic_filter} (QoS 1)" in running.log())
     return heard
 
 
@@ -59,8 +59,9 @@ def test_filters_match_as_the_standard_says(topic_filter: str, topic: str, is_ma
 def test_a_listener_gets_what_falls_under_its_filter_and_no_more(
     broker: Brokers, camera: Cameras, protocol: str
 ) -> None:
-    port = broker().port
-    heard = listening(camera(port, protocol=protocol), "camera_app/cam1/+/+/set")
+    running = broker()
+    port = running.port
+    heard = listening(running, camera(port, protocol=protocol), "camera_app/cam1/+/+/set")
     tell(port, "camera_app/cam1/front/set", b"too short")
     tell(port, "camera_app/cam2/front/detection/set", b"another device")
     tell(port, "camera_app/cam1/front/detection/set", b"OFF")
@@ -76,23 +77,26 @@ def test_a_listener_gets_what_falls_under_its_filter_and_no_more(
 def test_what_the_broker_kept_is_not_sent_where_that_can_be_said(
     broker: Brokers, camera: Cameras
 ) -> None:
-    port = broker().port
+    running = broker()
+    port = running.port
     tell(port, "camera_app/cam1/restart/set", b"PRESS", retain=True)
-    heard = listening(camera(port, protocol="5"), "camera_app/cam1/+/set")
+    heard = listening(running, camera(port, protocol="5"), "camera_app/cam1/+/set")
     tell(port, "camera_app/cam1/restart/set", b"now")
     assert heard.get(timeout=LIMIT_S).payload == b"now"
 
 
 def test_what_the_broker_kept_is_known_as_such_elsewhere(broker: Brokers, camera: Cameras) -> None:
-    port = broker().port
+    running = broker()
+    port = running.port
     tell(port, "camera_app/cam1/restart/set", b"PRESS", retain=True)
-    heard = listening(camera(port, protocol="3.1.1"), "camera_app/cam1/+/set")
+    heard = listening(running, camera(port, protocol="3.1.1"), "camera_app/cam1/+/set")
     assert heard.get(timeout=LIMIT_S).is_retained
 
 
 def test_a_question_comes_with_where_to_answer(broker: Brokers, camera: Cameras) -> None:
-    port = broker().port
-    heard = listening(camera(port), "camera_app/cam1/ask")
+    running = broker()
+    port = running.port
+    heard = listening(running, camera(port), "camera_app/cam1/ask")
     properties = Properties(PacketTypes.PUBLISH)
     properties.ResponseTopic, properties.CorrelationData = "me/answer", b"7"
     asker = paho.Client(CallbackAPIVersion.VERSION2, "asker", protocol=paho.MQTTv5)
@@ -104,8 +108,9 @@ def test_a_question_comes_with_where_to_answer(broker: Brokers, camera: Cameras)
 
 
 def test_a_packet_too_long_for_us_stays_with_the_broker(broker: Brokers, camera: Cameras) -> None:
-    port = broker().port
-    heard = listening(camera(port), "camera_app/cam1/ask")
+    running = broker()
+    port = running.port
+    heard = listening(running, camera(port), "camera_app/cam1/ask")
     tell(port, "camera_app/cam1/ask", b"x" * PACKET_LIMIT_BYTES)
     tell(port, "camera_app/cam1/ask", b"short")
     assert heard.get(timeout=LIMIT_S).payload == b"short"
@@ -114,7 +119,7 @@ def test_a_packet_too_long_for_us_stays_with_the_broker(broker: Brokers, camera:
 def test_listening_goes_on_after_the_broker_was_killed(broker: Brokers, camera: Cameras) -> None:
     running = broker()
     cam = camera(running.port)
-    heard = listening(cam, "camera_app/cam1/ask")
+    heard = listening(running, cam, "camera_app/cam1/ask")
     running.kill()
     running.start()
     assert wait_until(lambda: cam.publisher.stats().connects >= 2)
@@ -135,11 +140,12 @@ def test_a_filter_that_the_broker_forbids_is_told(camera: Cameras) -> None:
 def test_what_is_said_once_is_told_in_order_and_not_kept(
     broker: Brokers, camera: Cameras, subscribe: Subscribers
 ) -> None:
-    port = broker().port
+    running = broker()
+    port = running.port
     reader = subscribe(port, is_checked=False)
     cam = camera(port)
     cam.publisher.say(Notice("camera_app/cam1/result", b"of no connection", False))
-    listening(cam, "camera_app/cam1/ask")
+    listening(running, cam, "camera_app/cam1/ask")
     for number in range(150):  # more than a window
         cam.publisher.say(Notice("camera_app/cam1/result", str(number).encode(), False))
     assert reader.wait_on("camera_app/cam1/result", b"149")
