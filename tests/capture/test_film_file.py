@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 
+from camera_app.capture import film_file
 from camera_app.capture.encoding import PictureEncoder, frame_of
 from camera_app.capture.film_file import FilmFile
 from camera_app.capture.pieces import Piece
@@ -58,6 +59,28 @@ def test_a_film_is_a_plain_mp4_for_its_owner_alone(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert [folder.stat().st_mode & 0o777 for folder in path.parents[:2]] == [0o700, 0o700]
     assert not unfinished(path).exists()
+
+
+def test_each_fragment_is_brought_to_the_disk_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut takes what the kernel has not written; a kill does not show that."""
+    synced: list[int] = []
+    path = tmp_path / "a.mp4"
+    monkeypatch.setattr(
+        film_file.os, "fdatasync", lambda _: synced.append(unfinished(path).stat().st_size)
+    )
+    made = list(pieces(90))
+    film = FilmFile(path, made[0].make)
+    film.open()
+    for one in made:
+        film.write(one)
+    # Nine seconds, a key picture every two: the fragment that goes on is not there yet.
+    assert len(synced) == 4
+    assert synced == sorted(set(synced))
+    assert synced[-1] == unfinished(path).stat().st_size
+    film.finish()
+    assert len(synced) == 5
 
 
 def test_a_film_that_begins_late_in_a_stream_begins_at_zero(tmp_path: Path) -> None:
