@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from tools.arm64.emulation import Emulator, run
+from tools.arm64.emulation import DEBOOTSTRAP, Emulator, run
 from tools.arm64.errors import ProofFailed
 from tools.arm64.room import Room
 
@@ -52,7 +52,7 @@ def base_root(emulator: Emulator, name: str, cache: Path, say: Callable[[str], N
 
 def _unpack(root: Path, log: IO[bytes]) -> None:
     words = ["--arch=arm64", "--variant=minbase", "--foreign", _SUITE, str(root), _MIRROR]
-    done = subprocess.run(["debootstrap", *words], stdout=log, stderr=log, check=False)
+    done = subprocess.run([DEBOOTSTRAP, *words], stdout=log, stderr=log, check=False)
     if done.returncode:
         raise ProofFailed("debootstrap failed; see debootstrap.log in the cache")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 from tools.arm64.errors import ProofFailed
 
 USER = "camera"
-PASSWORD = "of no use anywhere else"
+PASSWORD = secrets.token_urlsafe()
 _SEARCHED = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
 _START_LIMIT_S = 10.0
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from tools.arm64.build import Image
 from tools.arm64.room import Room
 
+TEMPORARY = "/tmp"  # nosec B108 # in the container, in memory of its own
+
 
 @dataclass(frozen=True, slots=True)
 class Container:
@@ -41,7 +43,7 @@ class Container:
             gid=user.gid,
             is_read_only=True,
             mounts=tuple((str(here.resolve()), there) for there, here in mounts.items()),
-            memory=(("/tmp", user.uid, user.gid),),
+            memory=((TEMPORARY, user.uid, user.gid),),
         )
 
     def called(self, *words: str) -> Room:

@@ -19,8 +19,9 @@ from tools.arm64.errors import ProofFailed
 from tools.arm64.room import QEMU, Room
 
 _REGISTERED = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
+DEBOOTSTRAP = "/usr/sbin/debootstrap"
 _PACKAGES = {
-    "debootstrap": "debootstrap",
+    DEBOOTSTRAP: "debootstrap",
     "mosquitto": "mosquitto",  # for the trial; better missed now than after the build
     str(QEMU): "qemu-user-static",
 }
@@ -66,7 +67,7 @@ class Emulator:
         own_users = [] if self.is_registered else ["--user"]
         program = [sys.executable, str(Path(__file__).with_name("room.py"))]
         process = subprocess.Popen(
-            ["unshare", *own_users, *_NAMESPACES, "sh", "-c", _WAIT_FOR_USERS, *program],
+            ["/usr/bin/unshare", *own_users, *_NAMESPACES, "sh", "-c", _WAIT_FOR_USERS, *program],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=None if loud else subprocess.STDOUT,
