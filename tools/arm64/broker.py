@@ -14,7 +14,7 @@ from pathlib import Path
 from tools.arm64.errors import ProofFailed
 
 USER = "camera"
-PASSWORD = secrets.token_urlsafe()
+PASSWORD = secrets.token_hex()
 _SEARCHED = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
 _START_LIMIT_S = 10.0
 
