@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ EVENT_LIMIT_S = 60.0
 
 # A broker as an owner has it, with a password; and the camera, which gets it as a credential.
 BROKER = """\
-listener 18830 127.0.0.1
+listener {port} 127.0.0.1
 allow_anonymous false
 password_file /etc/mosquitto/passwords
 """
@@ -33,7 +34,7 @@ CAMERA = f"""\
 device_id = "trial"
 [mqtt]
 host = "127.0.0.1"
-port = 18830
+port = {{port}}
 username = "trial"
 password_file = "$CREDENTIALS_DIRECTORY/mqtt-password"
 [camera.porch]
@@ -70,6 +71,8 @@ class Trial:
         self._in = container
         self._clip = clip
         self._tell = tell
+        self._port = free_port()  # the network is this machine's
+        self._camera = CAMERA.format(port=self._port)
         self._found = ""
 
     def run(self) -> None:
@@ -83,6 +86,8 @@ class Trial:
         self._install()
         self._first_event()
         self._sandbox()
+        self._reload()
+        self._wrong_configuration()
         self._restart_of_what_hangs()
         self._another_instance()
         self._upgrade_that_fails()
@@ -103,7 +108,7 @@ class Trial:
         copy_checkout(root / CHECKOUT[1:])
         (root / "srv").mkdir(exist_ok=True)
         shutil.copy(self._clip, root / CLIP[1:])
-        (root / "etc/mosquitto/conf.d/trial.conf").write_text(BROKER)
+        (root / "etc/mosquitto/conf.d/trial.conf").write_text(BROKER.format(port=self._port))
         self._in.run(f"mosquitto_passwd -b -c /etc/mosquitto/passwords trial '{PASSWORD}'")
         self._in.run("chown mosquitto: /etc/mosquitto/passwords; systemctl restart mosquitto")
 
@@ -123,7 +128,7 @@ class Trial:
             assert self._files() == before
 
     def _first_event(self) -> None:
-        self._write(CONFIG, CAMERA)
+        self._write(CONFIG, self._camera)
         self._write("/etc/camera-app/mqtt-password", PASSWORD + "\n")
         self._in.run(
             "chmod 600 /etc/camera-app/mqtt-password; chown root: /etc/camera-app/mqtt-password"
@@ -148,6 +153,31 @@ class Trial:
             level = self._in.run(f"systemd-analyze security {UNIT} --no-pager | tail -n 1")
             self._found = level.partition("level ")[2]
 
+    def _reload(self) -> None:
+        with self._step("reload: another camera beside the one that goes on"):
+            pid = self._property("MainPID")
+            yard = f'[camera.yard]\nsource = "{CLIP}?loop=1"\nmodel = "person_small"\n'
+            self._write(CONFIG, self._camera + yard)
+            self._in.run(f"systemctl reload {UNIT}")
+            what = "Watching 2 cameras"
+            wait_for(lambda: what in self._property("StatusText"), 30.0, "the second camera")
+            self._write(CONFIG, self._camera)
+            self._in.run(f"systemctl reload {UNIT}")
+            what = "Watching 1 camera "
+            wait_for(lambda: what in self._property("StatusText"), 30.0, "its end")
+            assert self._property("MainPID") == pid
+
+    def _wrong_configuration(self) -> None:
+        with self._step("a wrong configuration that never was right: said once, not tried again"):
+            self._in.run("camera-app-install instance wrong")
+            self._write("/etc/camera-app/wrong.toml", self._camera.replace("host", "hots"))
+            self._in.fails("systemctl start camera-app@wrong")
+            names = "ExecMainStatus,NRestarts,ActiveState"
+            found = self._in.run(f"systemctl show -p {names} --value camera-app@wrong")
+            assert sorted(found.split()) == ["0", "78", "failed"], found
+            assert "did you mean 'host'?" in self._in.run("journalctl -u camera-app@wrong")
+            self._in.run("systemctl disable camera-app@wrong; rm /etc/camera-app/wrong.toml")
+
     def _restart_of_what_hangs(self) -> None:
         with self._step("a service that hangs: ended by the watchdog, started again, sees"):
             pid = self._property("MainPID")
@@ -163,7 +193,7 @@ class Trial:
             self._in.run("camera-app-install instance garden")
             self._write(
                 "/etc/camera-app/garden.toml",
-                CAMERA.replace('"trial"', '"garden"', 1)
+                self._camera.replace('"trial"', '"garden"', 1)
                 + '[data]\nfolder = "/var/lib/camera-app-garden"\n',
             )
             self._in.run("systemctl start camera-app@garden")
@@ -224,7 +254,7 @@ class Trial:
     def _next_event(self, device: str = "trial") -> dict[str, str]:
         """Return the next change of an event that a subscriber of the broker hears."""
         heard = self._in.run(
-            f"mosquitto_sub -h 127.0.0.1 -p 18830 -u trial -P '{PASSWORD}' -C 1 "
+            f"mosquitto_sub -h 127.0.0.1 -p {self._port} -u trial -P '{PASSWORD}' -C 1 "
             f"-W {EVENT_LIMIT_S:.0f} -t 'camera_app/{device}/porch/event'"
         )
         event: dict[str, str] = json.loads(heard)
@@ -252,6 +282,13 @@ class Trial:
 
     def _write(self, path: str, text: str) -> None:
         (self._in.root / path[1:]).write_text(text)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def broken(text: str) -> str:
