@@ -186,10 +186,11 @@ want_accepted_configuration() { # of a release; nothing has been changed yet whe
 
 # --- Databases: a newer release may bring them to a schema that an older one does not know ------
 
-inspect_data() { # release, what to do (schema, copy, restore); for the database of each configuration
+inspect_data() { # release, what to do (schema, copy, restore, forget); with each configuration's
   local release=$1 deed=$2 file
   for file in $(configurations); do
     "$release/venv/bin/python" -I - "$deed" "$file" <<'PYTHON'
+import os
 import sqlite3
 import sys
 from pathlib import Path
@@ -216,8 +217,6 @@ elif deed in ("schema", "copy") and database.exists():
         with sqlite3.connect(kept) as target:
             connection.backup(target)
         owner = database.stat()
-        import os
-
         os.chown(kept, owner.st_uid, owner.st_gid)
     connection.close()
 PYTHON

@@ -201,17 +201,23 @@ class Trial:
             self._in.run("systemctl stop camera-app@garden")
 
     def _upgrade_that_fails(self) -> None:
-        """A release that dies as soon as it has started."""
-        command = self._in.root / CHECKOUT[1:] / "camera_app/commands/run.py"
+        """A release that brings the database to another schema, and dies when it has started."""
+        checkout = self._in.root / CHECKOUT[1:]
+        command = checkout / "camera_app/commands/run.py"
+        steps = checkout / "camera_app/store/schema"
+        step = steps / f"{len(list(steps.glob('*.sql'))) + 1:04}_trial.sql"
         text = command.read_text()
         before = self._in.run("readlink /opt/camera-app/current")
         with self._step("an upgrade that does not come up: back to the version before by itself"):
             command.write_text(broken(text))
+            step.write_text("CREATE TABLE trial (number INTEGER);\n")
             said = self._in.fails(f"{INSTALL} install")
             assert "did not come up" in said, said
             assert self._in.run("readlink /opt/camera-app/current") == before
             self._next_event()
+            assert "before-upgrade" not in self._in.run("ls /var/lib/camera-app")
         command.write_text(text)
+        step.unlink()
 
     def _upgrade_and_back(self) -> None:
         readme = self._in.root / CHECKOUT[1:] / "README.md"
