@@ -286,6 +286,7 @@ def test_a_broker_that_does_not_take_us_is_not_exchanged_for_one_that_does(
     with pytest.raises(CameraAppError):
         app.change(rig.config(FRONT, '[mqtt]\nhost = "127.0.0.1"\nport = 1\n'))
     assert wait_until(lambda: bool((p := app.figures().publisher) and p.is_connected))
+    assert wait_until(lambda: broker.log().count("camera_app/cam1/+/+/set (QoS 1)") == 2)
     assert owner.ask("front/threshold", "0.7")["accepted"]
 
 

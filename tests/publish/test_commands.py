@@ -56,7 +56,7 @@ def test_a_command_is_read(topic: str, payload: bytes, command: Command) -> None
         (
             "detection/set",
             b"OFF",
-            "no such command; known here: profile, restart, self_test, try_edgetpu",
+            "no such command; known here: profile, reload, restart, self_test, try_edgetpu",
         ),
         ("front/detection/set", b"x" * (PAYLOAD_LIMIT_BYTES + 1), "longer than"),
         ("front/detection/set", b"\xff\xfe", "no text"),
