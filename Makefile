@@ -51,7 +51,7 @@ demo: ## play a made scene through the whole camera and show what a subscriber h
 	@$(BIN)/camera-app demo --out $(OUT)
 
 test: check ## run the checks and all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 torture: ## cut, kill and fill everything that an event passes, at every step, minutes
 	@tools/setup.sh dev
