@@ -32,7 +32,6 @@ from camera_app.bench.costs import (
     StickCosts,
     of_size,
 )
-from camera_app.bench.devices import bench_devices
 from camera_app.bench.films import FPS, write_film
 from camera_app.bench.measured import MEASURED, MeasuredService, Use
 from camera_app.bench.processes import pss_bytes, written_bytes
@@ -41,7 +40,7 @@ from camera_app.capture.live import errand_of
 from camera_app.capture.trial import CameraTrial, try_camera
 from camera_app.clock import NS_PER_S, SystemClock, iso_utc
 from camera_app.config import CameraSettings, Config, RetentionSettings
-from camera_app.errors import CameraAppError, DeviceError, StoreError, UsageError
+from camera_app.errors import CameraAppError, StoreError, UsageError
 from camera_app.events import event_id
 from camera_app.inference import load_network
 from camera_app.inference.edgetpu import find_places
@@ -178,7 +177,7 @@ class _Calibration:
             sizes=sizes,
             sources=sources,
             models=models,
-            sticks=self._sticks(),
+            sticks=self._sticks(base, sizes[0], look_ms),
             change_ms=change_ms,
             change_kept_bytes=kept,
             change_written_bytes=written,
@@ -253,14 +252,24 @@ class _Calibration:
         costs = self._source_costs(size, trial.codec, use, base, fps, still)
         return SourceCosts(**{**asdict(costs), "fps": fps})
 
-    def _use(self, source: str, camera: str, fps: float = FPS) -> Use:
+    def _use(
+        self,
+        source: str,
+        camera: str,
+        fps: float = FPS,
+        pack: ModelPack | None = None,
+        stick: str = "off",
+    ) -> Use:
+        keys = () if self._config is None else self._config.models.trusted_keys
         config = self._folder / "calibration.toml"
         data = self._folder / f"data-{time.monotonic_ns()}"
         config.touch(mode=0o600)  # an address may hold a password
         config.write_text(
             f"mqtt.enabled = false\ndata.folder = {json.dumps(str(data))}\n"
-            f"[inference]\nmodel = {json.dumps(self._pack.name)}\ncpu_seats = 1\n"
-            f'edgetpu = "off"\n[camera.{MEASURED}]\nsource = {json.dumps(source)}\n'
+            f"[models]\ntrusted_keys = {json.dumps(list(keys))}\n"
+            f"[inference]\nmodel = {json.dumps(str((pack or self._pack).folder))}\n"
+            f"cpu_seats = 1\nedgetpu = {json.dumps(stick)}\n"
+            f"[camera.{MEASURED}]\nsource = {json.dumps(source)}\n"
             f"fps = {fps}\n{camera}\n"
         )
         with MeasuredService(config, data) as service:
@@ -315,24 +324,34 @@ class _Calibration:
         # twice what is kept, in whole pages.
         return took_s * MS_PER_S / CHANGES, kept, max(written / CHANGES, 2 * kept)
 
-    def _sticks(self) -> dict[str, dict[str, StickCosts]]:
+    def _sticks(
+        self, base: Use, source: SourceCosts, look_ms: float
+    ) -> dict[str, dict[str, StickCosts]]:
+        """Return what models cost on sticks: on a service that looks at every frame with one."""
         found: dict[str, dict[str, StickCosts]] = {}
-        places = [place.name for place in find_places()]
-        for pack in self._packs:
-            if not places or pack.edgetpu is None:
-                continue
-            self._progress(f"model {pack.name} on {', '.join(places)}")
-            try:
-                bench = bench_devices(pack, seats=1, rounds=1, round_s=2.0, progress=lambda _: None)
-            except DeviceError as error:
-                self._progress(f"left out: {error}")
-                continue
-            (one,) = bench.rounds
-            for place in places:
-                cpu_ms = one.parent_cpu_ms or 0.0
-                service_ms = MS_PER_S / one.alone_per_s[place]
-                found.setdefault(place, {})[pack.name] = StickCosts(service_ms, cpu_ms)
+        for place in (place.name for place in find_places()):
+            for pack in self._packs:
+                if pack.edgetpu is None:
+                    continue
+                self._progress(f"model {pack.name} on {place}")
+                use = self._use(
+                    f"{self._film(SIZES[0])}?loop=1",
+                    "motion.enabled = false",
+                    pack=pack,
+                    stick=place,
+                )
+                if use.stick_answers_per_s < use.regions_per_s / 2:
+                    self._progress(f"{place} is left out: it has answered too little")
+                    continue
+                found.setdefault(place, {})[pack.name] = _stick_costs(use, base, source, look_ms)
         return found
+
+
+def _stick_costs(use: Use, base: Use, source: SourceCosts, look_ms: float) -> StickCosts:
+    ms = (use.service_cores + use.children_cores) * MS_PER_S - base.service_cores * MS_PER_S
+    ms -= FPS * source.decode_ms + use.frames_per_s * source.frame_ms + use.looks_per_s * look_ms
+    grown = use.memory_bytes - base.memory_bytes - source.memory_bytes
+    return StickCosts(use.stick_ms, max(0.0, ms / use.stick_answers_per_s), max(0.0, grown))
 
 
 # Gate and all, and yet no look: nothing is large enough to be motion.

@@ -79,10 +79,12 @@ class StickCosts:
     Attributes:
         service_ms: Time that the stick is busy with one region.
         cpu_ms: Processor time of the service and the stick's child meanwhile.
+        memory_bytes: Of the stick's child, and what the service grows by.
     """
 
     service_ms: float
     cpu_ms: float
+    memory_bytes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +258,7 @@ def estimate(costs: Costs, config: Config, cameras: Iterable[CameraLoad], seats:
         cores=rest + cores,
         peak_cores=rest + peak.of(loads)[0],
         duty=duty,
-        memory_bytes=_memory(costs, loads, seats),
+        memory_bytes=_memory(costs, loads, seats) + usual.stick_bytes(loads),
         kept_bytes_per_day=SECONDS_A_DAY * (changes * costs.change_kept_bytes + still_bytes),
         written_bytes_per_day=SECONDS_A_DAY * (changes * costs.change_written_bytes + still_bytes),
         promised_cores=rest + promised.of(loads)[0],
@@ -291,6 +293,14 @@ class _Sum:
         for model, per_s in regions_per_s.items():
             cpu_ms += self._model_ms(model, per_s, duty)
         return cpu_ms / MS_PER_S, duty
+
+    def stick_bytes(self, cameras: Iterable[CameraLoad]) -> float:
+        """Return the memory of the sticks' children, for the models that they run."""
+        names = {model for camera in cameras for model in camera.models}
+        return sum(
+            max((one.memory_bytes for name, one in models.items() if name in names), default=0.0)
+            for models in self._sticks.values()
+        )
 
     def _model_ms(self, model: str, per_s: float, duty: dict[str, float]) -> float:
         """Return processor time a second of a model: what sticks do not take is the CPU's."""

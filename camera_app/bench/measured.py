@@ -20,6 +20,7 @@ from camera_app.bench.processes import cpu_s_of, pss_bytes, tree
 from camera_app.errors import CommandRefused, UsageError
 
 MEASURED = "measured"  # name of the one camera
+CPU = "cpu"  # name of the device that is no stick
 POLL_S = 0.1
 # Models are warm by then, and so is the tracker.
 SETTLE_S = 2.0
@@ -38,6 +39,8 @@ class Use:
         looks_per_s: That it looked at.
         regions_per_s: Of those.
         changes_per_s: Event changes that came of them.
+        stick_answers_per_s: Regions that Edge TPUs have answered.
+        stick_ms: What one of those took; 0.0 where there was none.
     """
 
     service_cores: float
@@ -47,6 +50,13 @@ class Use:
     looks_per_s: float
     regions_per_s: float
     changes_per_s: float
+    stick_answers_per_s: float = 0.0
+    stick_ms: float = 0.0
+
+    @property
+    def duty(self) -> float:
+        """Share of its time in which an Edge TPU was busy, all of them together."""
+        return self.stick_answers_per_s * self.stick_ms / 1000.0
 
 
 class MeasuredService:
@@ -86,7 +96,7 @@ class MeasuredService:
             process.stdout.close()
 
     def figures(self) -> dict[str, float]:
-        """Return what it has done so far: `frames`, `looks`, `regions`, `changes`."""
+        """Return what it has done so far, by the names of `_figures`."""
         process = self._running
         assert process.stdin is not None
         process.stdin.write("\n")
@@ -126,7 +136,14 @@ class MeasuredService:
             looks_per_s=done["looks"],
             regions_per_s=done["regions"],
             changes_per_s=done["changes"],
+            stick_answers_per_s=done["stick_answers"],
+            stick_ms=after["stick_ms"],
         )
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._running.pid
 
     @property
     def _running(self) -> subprocess.Popen[str]:
@@ -163,13 +180,17 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def _figures(service: Any) -> dict[str, int]:
-    watches = [camera.watch for camera in service.running.figures().cameras.values()]
+def _figures(service: Any) -> dict[str, float]:
+    figures = service.running.figures()
+    watches = [camera.watch for camera in figures.cameras.values()]
+    sticks = [one for one in figures.executor.devices if one.name != CPU]
     return {
         "frames": sum(watch.counts.captured for watch in watches),
         "looks": sum(watch.counts.looked_at for watch in watches),
         "regions": sum(watch.regions for watch in watches),
         "changes": sum(watch.changes for watch in watches),
+        "stick_answers": sum(stick.answers for stick in sticks),
+        "stick_ms": max((ms for stick in sticks for ms in stick.service_ms.values()), default=0.0),
     }
 
 

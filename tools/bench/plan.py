@@ -1,4 +1,4 @@
-"""How near `camera-app config plan` comes to what the service then uses, on three configurations.
+"""How near `camera-app config plan` comes to what the service then uses, on four configurations.
 
     python -m tools.bench.plan [--seconds 30] [--costs FILE] [--json]
 
@@ -12,27 +12,35 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from camera_app.bench.calibration import calibrate, read_costs
-from camera_app.bench.costs import Costs, Estimate
+from camera_app.bench.costs import SECONDS_A_DAY, Costs, Estimate
 from camera_app.bench.films import write_film
 from camera_app.bench.measured import MeasuredService, Use
 from camera_app.bench.planning import forecast
+from camera_app.bench.processes import written_bytes
 from camera_app.config import parse_config
 from camera_app.errors import UsageError
 from camera_app.inference.known_answers import known_picture
-from camera_app.models import find_pack
+from camera_app.models import TRUSTED_VARIABLE, PrivateKey, find_pack
 from camera_app.values import Size
+from tools.edgetpu_sim.packs import make_twin_pack
+from tools.edgetpu_sim.sticks import SimulatedSticks
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 START_LIMIT_S = 60.0
 WITHIN = 0.2
 STILL_SIZE = Size(768, 432)
+STICK_PACK = "person_on_stick"
+STICK_MS = 7.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +51,32 @@ class Trial:
         name: Of the configuration.
         foreseen: What the plan says.
         measured: What the service used.
+        kept_mb_per_day: What its data folder grew by.
+        written_mb_per_day: What the kernel wrote for it.
     """
 
     name: str
     foreseen: Estimate
     measured: Use
+    kept_mb_per_day: float
+    written_mb_per_day: float
 
     @property
     def rows(self) -> dict[str, tuple[float, float]]:
         """Foreseen and measured figures, by name."""
         used = self.measured
-        return {
+        rows = {
             "processor, cores": (self.foreseen.cores, used.service_cores + used.children_cores),
             "memory, MB": (self.foreseen.memory_bytes / 1e6, used.memory_bytes / 1e6),
+            "disk a day, MB": (self.foreseen.kept_bytes_per_day / 1e6, self.kept_mb_per_day),
+            "written a day, MB": (
+                self.foreseen.written_bytes_per_day / 1e6,
+                self.written_mb_per_day,
+            ),
         }
+        if self.foreseen.duty:
+            rows["Edge TPU, busy"] = (sum(self.foreseen.duty.values()), used.duty)
+        return {name: row for name, row in rows.items() if any(row)}
 
 
 def main() -> int:
@@ -66,14 +86,25 @@ def main() -> int:
     parser.add_argument("--costs", type=Path, help="as `bench --calibrate` has written them")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        costs = _costs(arguments.costs, Path(folder), arguments.seconds)
+    with tempfile.TemporaryDirectory() as name, _simulated_stick(Path(name)):
+        folder = Path(name)
+        costs = _costs(arguments.costs, folder, arguments.seconds)
         trials = [
-            _tried(name, text(Path(folder)), Path(folder) / name, costs, arguments.seconds)
+            _tried(name, text(folder), folder, costs, arguments.seconds)
             for name, text in CONFIGURATIONS.items()
         ]
     print(json.dumps(_record(trials), indent=2) if arguments.json else "\n".join(_table(trials)))
     return 0 if all(_is_near(*row) for one in trials for row in one.rows.values()) else 1
+
+
+@contextmanager
+def _simulated_stick(folder: Path) -> Iterator[None]:
+    """Plug a simulated Edge TPU in, and make a pack for it that is trusted; this process only."""
+    key = PrivateKey(os.urandom(32))
+    make_twin_pack(find_pack("person_small"), folder / STICK_PACK, key, name=STICK_PACK)
+    with SimulatedSticks(folder / "sticks", latency_ms=STICK_MS) as sticks:
+        os.environ.update({**sticks.environment(), TRUSTED_VARIABLE: key.public})
+        yield
 
 
 def _costs(path: Path | None, folder: Path, span_s: float) -> Costs:
@@ -116,31 +147,54 @@ def _faces(_: Path) -> str:
     )
 
 
+def _on_stick(folder: Path) -> str:
+    """Two cameras whose network runs on an Edge TPU."""
+    clips = sorted((SHARED / "clips" / "signers").glob("*.mkv"))[3:5]
+    return "".join(
+        f'[camera.seen_{number}]\nsource = "{clip}?loop=1"\nmodel = "{folder / STICK_PACK}"\n'
+        for number, clip in enumerate(clips)
+    )
+
+
 CONFIGURATIONS: dict[str, Callable[[Path], str]] = {
     "still scene": _still,
     "two moving": _moving,
     "three with faces": _faces,
+    "two on an Edge TPU": _on_stick,
 }
 
 
-def _tried(name: str, cameras: str, folder: Path, costs: Costs, span_s: float) -> Trial:
+def _tried(name: str, cameras: str, place: Path, costs: Costs, span_s: float) -> Trial:
+    folder = place / name
     folder.mkdir()
     file, data = folder / "camera.toml", folder / "data"
+    edgetpu = "auto" if STICK_PACK in cameras else "off"
     file.write_text(
         f'mqtt.enabled = false\ndata.folder = "{data}"\n'
-        f'[inference]\ncpu_seats = 2\nedgetpu = "off"\n{cameras}'
+        f'[inference]\ncpu_seats = 2\nedgetpu = "{edgetpu}"\n{cameras}'
     )
     _say(f"{name}: so that the camera knows its scenes")
     _run(file, data, span_s)
     foreseen = forecast(parse_config(file.read_text()), costs, {})
     _say(f"{name}: measured")
-    return Trial(name, foreseen.estimate, _run(file, data, span_s))
+    before, began_s = _size_bytes(data), time.monotonic()
+    use, written = _run(file, data, span_s)
+    lasted_s = time.monotonic() - began_s
+    kept = _size_bytes(data) - before
+    a_day = SECONDS_A_DAY / lasted_s / 1e6
+    return Trial(name, foreseen.estimate, use, kept * a_day, written * a_day)
 
 
-def _run(file: Path, data: Path, span_s: float) -> Use:
+def _run(file: Path, data: Path, span_s: float) -> tuple[Use, int]:
+    """Return what a service used, and how much was written for it while it ran."""
     with MeasuredService(file, data) as service:
         service.wait_for_frames(START_LIMIT_S)
-        return service.watch(span_s)
+        use = service.watch(span_s)
+        return use, written_bytes(service.pid)
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _is_near(foreseen: float, measured: float) -> bool:
