@@ -237,6 +237,19 @@ def test_a_password_file_that_is_missing_is_told_and_the_camera_runs(
     assert service.reload().outcome == "refused"
 
 
+def test_a_file_in_which_something_does_not_work_gives_way_to_one_in_which_all_does(
+    rig: Rig,
+) -> None:
+    rig.write(FRONT)
+    rig.start()
+    rig.write(FRONT + SIDE + f'password_file = "{rig.data / "absent"}"\n')
+    rig.start()
+    assert rig.cameras == {"front"}
+    standing = read_standing(rig.data)
+    assert standing is not None
+    assert [problem.where for problem in standing.problems] == ["camera.side.password_file"]
+
+
 def test_when_nothing_can_be_started_the_error_of_the_file_is_told(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

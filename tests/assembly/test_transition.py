@@ -313,6 +313,20 @@ def test_home_assistant_learns_of_a_camera_that_came_and_of_one_that_went(
     assert owner.wait_for(lambda _: "cam1_front_sees" not in keys())
 
 
+def test_nothing_of_a_camera_that_went_stays_at_the_broker_without_discovery_either(
+    rig: Rig, broker: Mosquitto, owner: Owner
+) -> None:
+    mqtt = f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n'
+    mqtt += '[home_assistant]\ndiscovery = "off"\n'
+    app = rig.start(FRONT + SIDE, mqtt)
+    for topic in ("availability", "threshold", "person"):
+        assert owner.wait_for(lambda _, topic=topic: bool(owner.newest(f"side/{topic}")))
+    app.change(rig.config(FRONT, mqtt))
+    for topic in ("availability", "threshold", "person"):
+        owner.wait_newest(f"side/{topic}", b"")
+    owner.wait_newest("front/availability", b"online")
+
+
 def test_what_is_set_over_mqtt_is_refused_while_cameras_change(
     rig: Rig, broker: Mosquitto, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
