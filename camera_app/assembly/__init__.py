@@ -16,6 +16,7 @@ from camera_app.assembly.devices import (
 )
 from camera_app.assembly.examine import Examination, examine, problem_of
 from camera_app.assembly.house import (
+    STILLS_FOLDER,
     House,
     film_folders,
     has_snapshots,
@@ -28,6 +29,7 @@ from camera_app.assembly.transition import STEPS, Transition
 
 __all__ = [
     "STEPS",
+    "STILLS_FOLDER",
     "Camera",
     "Delivery",
     "DeliverySettings",

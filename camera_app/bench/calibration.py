@@ -74,6 +74,8 @@ INVOKES = 60
 REST_S = 0.05
 CHANGES = 150
 STILLS = 10
+# Memory grows for a while when networks look, so that is watched for longer.
+LOOK_SPANS = 3
 STILL_QUALITY = 85  # what the configuration has, if nothing else is said
 MS_PER_S = 1000.0
 USUAL_MODELS = ("person_large", "person_small", "face")
@@ -164,7 +166,7 @@ class _Calibration:
         self._progress("a service that sees nothing")
         base = self._use("synthetic:", "privacy = true")
         sizes = [self._size(size, base) for size in SIZES]
-        look_ms = self._look_ms(base, sizes[0], models[self._pack.name])
+        look_ms, look_bytes = self._looks(base, sizes[0], models[self._pack.name])
         sources = dict(self._own_sources(base, sizes))
         change_ms, kept, written = self._changes()
         return Costs(
@@ -174,10 +176,11 @@ class _Calibration:
             base_cores=base.service_cores + base.children_cores,
             base_bytes=base.memory_bytes - models[self._pack.name].memory_bytes,
             look_ms=look_ms,
+            look_bytes=look_bytes,
             sizes=sizes,
             sources=sources,
             models=models,
-            sticks=self._sticks(base, sizes[0], look_ms),
+            sticks=self._sticks(base, sizes[0], look_ms, look_bytes),
             change_ms=change_ms,
             change_kept_bytes=kept,
             change_written_bytes=written,
@@ -206,14 +209,15 @@ class _Calibration:
             still_bytes=still[1],
         )
 
-    def _look_ms(self, base: Use, source: SourceCosts, model: ModelCosts) -> float:
-        """Return what a look costs beyond its networks, on a service that looks at every frame."""
+    def _looks(self, base: Use, source: SourceCosts, model: ModelCosts) -> tuple[float, float]:
+        """Return time and memory of looks beyond their networks, with a look at every frame."""
         self._progress(f"looks with {self._pack.name}")
         film = self._film(SIZES[0])
-        use = self._use(f"{film}?loop=1", "motion.enabled = false")
+        use = self._use(f"{film}?loop=1", "motion.enabled = false", spans=LOOK_SPANS)
         rest_ms = (use.service_cores - base.service_cores) * MS_PER_S
         rest_ms -= use.frames_per_s * source.frame_ms + use.regions_per_s * model.cpu_ms
-        return max(0.0, rest_ms / max(use.looks_per_s, 0.1))
+        grown = use.memory_bytes - base.memory_bytes - source.memory_bytes
+        return max(0.0, rest_ms / max(use.looks_per_s, 0.1)), max(0.0, grown)
 
     def _own_sources(
         self, base: Use, sizes: Sequence[SourceCosts]
@@ -259,6 +263,7 @@ class _Calibration:
         fps: float = FPS,
         pack: ModelPack | None = None,
         stick: str = "off",
+        spans: int = 1,
     ) -> Use:
         keys = () if self._config is None else self._config.models.trusted_keys
         config = self._folder / "calibration.toml"
@@ -275,7 +280,7 @@ class _Calibration:
         with MeasuredService(config, data) as service:
             if "privacy" not in camera:
                 service.wait_for_frames(START_LIMIT_S)
-            return service.watch(self._span_s)
+            return service.watch(self._span_s * spans)
 
     def _film(self, size: Size) -> Path:
         path = self._folder / f"{size.width}x{size.height}.mp4"
@@ -325,7 +330,7 @@ class _Calibration:
         return took_s * MS_PER_S / CHANGES, kept, max(written / CHANGES, 2 * kept)
 
     def _sticks(
-        self, base: Use, source: SourceCosts, look_ms: float
+        self, base: Use, source: SourceCosts, look_ms: float, look_bytes: float
     ) -> dict[str, dict[str, StickCosts]]:
         """Return what models cost on sticks: on a service that looks at every frame with one."""
         found: dict[str, dict[str, StickCosts]] = {}
@@ -343,15 +348,19 @@ class _Calibration:
                 if use.stick_answers_per_s < use.regions_per_s / 2:
                     self._progress(f"{place} is left out: it has answered too little")
                     continue
-                found.setdefault(place, {})[pack.name] = _stick_costs(use, base, source, look_ms)
+                costs = _stick_costs(use, base, source, look_ms, look_bytes)
+                found.setdefault(place, {})[pack.name] = costs
         return found
 
 
-def _stick_costs(use: Use, base: Use, source: SourceCosts, look_ms: float) -> StickCosts:
+def _stick_costs(
+    use: Use, base: Use, source: SourceCosts, look_ms: float, look_bytes: float
+) -> StickCosts:
     ms = (use.service_cores + use.children_cores) * MS_PER_S - base.service_cores * MS_PER_S
     ms -= FPS * source.decode_ms + use.frames_per_s * source.frame_ms + use.looks_per_s * look_ms
-    grown = use.memory_bytes - base.memory_bytes - source.memory_bytes
-    return StickCosts(use.stick_ms, max(0.0, ms / use.stick_answers_per_s), max(0.0, grown))
+    grown = use.memory_bytes - base.memory_bytes - source.memory_bytes - look_bytes
+    service_ms = use.duty * MS_PER_S / use.stick_answers_per_s
+    return StickCosts(service_ms, max(0.0, ms / use.stick_answers_per_s), max(0.0, grown))
 
 
 # Gate and all, and yet no look: nothing is large enough to be motion.

@@ -98,6 +98,7 @@ class Costs:
         base_cores: Processor time a second of a service that sees nothing.
         base_bytes: Its memory, without networks.
         look_ms: Processor time of a frame that is looked at, beyond its networks.
+        look_bytes: Memory of a camera that is looked at, beyond its networks.
         sizes: Of pictures, from small to large.
         sources: The owner's own, by `source_key`.
         models: By name.
@@ -113,6 +114,7 @@ class Costs:
     base_cores: float
     base_bytes: float
     look_ms: float
+    look_bytes: float
     sizes: Sequence[SourceCosts]
     models: Mapping[str, ModelCosts]
     change_ms: float
@@ -320,7 +322,9 @@ class _Sum:
 def _memory(costs: Costs, cameras: Sequence[CameraLoad], seats: int) -> float:
     models = {model for camera in cameras for model in camera.models}
     networks = seats * sum(costs.models[model].memory_bytes for model in models)
-    return costs.base_bytes + networks + sum(camera.source.memory_bytes for camera in cameras)
+    looked = sum(costs.look_bytes for camera in cameras if camera.looks_per_s)
+    sources = sum(camera.source.memory_bytes for camera in cameras)
+    return costs.base_bytes + networks + looked + sources
 
 
 @dataclass(frozen=True, slots=True)

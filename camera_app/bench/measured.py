@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from camera_app.bench.processes import cpu_s_of, pss_bytes, tree
+from camera_app.clock import NS_PER_S
 from camera_app.errors import CommandRefused, UsageError
 
 MEASURED = "measured"  # name of the one camera
@@ -40,7 +41,7 @@ class Use:
         regions_per_s: Of those.
         changes_per_s: Event changes that came of them.
         stick_answers_per_s: Regions that Edge TPUs have answered.
-        stick_ms: What one of those took; 0.0 where there was none.
+        duty: Share of its time in which an Edge TPU was busy, of all of them together.
     """
 
     service_cores: float
@@ -51,12 +52,7 @@ class Use:
     regions_per_s: float
     changes_per_s: float
     stick_answers_per_s: float = 0.0
-    stick_ms: float = 0.0
-
-    @property
-    def duty(self) -> float:
-        """Share of its time in which an Edge TPU was busy, all of them together."""
-        return self.stick_answers_per_s * self.stick_ms / 1000.0
+    duty: float = 0.0
 
 
 class MeasuredService:
@@ -137,7 +133,7 @@ class MeasuredService:
             regions_per_s=done["regions"],
             changes_per_s=done["changes"],
             stick_answers_per_s=done["stick_answers"],
-            stick_ms=after["stick_ms"],
+            duty=done["stick_busy_ns"] / NS_PER_S,
         )
 
     @property
@@ -190,7 +186,7 @@ def _figures(service: Any) -> dict[str, float]:
         "regions": sum(watch.regions for watch in watches),
         "changes": sum(watch.changes for watch in watches),
         "stick_answers": sum(stick.answers for stick in sticks),
-        "stick_ms": max((ms for stick in sticks for ms in stick.service_ms.values()), default=0.0),
+        "stick_busy_ns": sum(stick.busy_ns for stick in sticks),
     }
 
 

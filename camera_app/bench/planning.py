@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from camera_app.assembly import models_of
+from camera_app.assembly import STILLS_FOLDER, models_of
 from camera_app.bench.calibration import source_key, this_machine
 from camera_app.bench.costs import (
     ASSUMED,
@@ -96,6 +96,8 @@ def _load_of(
                 remedy="camera-app bench --calibrate --config FILE measures those that FILE names",
             )
     source, fps, of_source = _source_of(camera, costs)
+    stills = config.data.folder / STILLS_FOLDER / name
+    source = replace(source, still_bytes=_mean_size(stills) or source.still_bytes)
     activity, of_activity = _activity_of(name, camera, stated, recorded)
     return CameraLoad(
         name, camera, models.names, source, fps, activity, f"{of_source}; {of_activity}"
@@ -112,6 +114,12 @@ def _source_of(camera: CameraSettings, costs: Costs) -> tuple[SourceCosts, float
     if codec == "none":  # nothing is decoded
         source = replace(source, decode_ms=source.frame_ms)
     return source, fps, f"{how}: {_told(source, fps)}"
+
+
+def _mean_size(stills: Path) -> float:
+    """Return how large the stills are that a camera has written; 0.0: it has not."""
+    sizes = [path.stat().st_size for path in stills.glob("*.jpg")]
+    return sum(sizes) / len(sizes) if sizes else 0.0
 
 
 def _told(source: SourceCosts, fps: float) -> str:

@@ -82,6 +82,7 @@ class DeviceStats:
         service_ms: What a request takes on average, by pack.
         times: Where the time of its answers went, by step.
         openings: How often a stick was opened.
+        busy_ns: Time that a stick has been busy so far, known answers included.
     """
 
     name: str
@@ -94,6 +95,7 @@ class DeviceStats:
     service_ms: dict[str, float] = field(default_factory=dict)
     times: Mapping[LookStep, Distribution] = field(default_factory=dict)
     openings: int = 0
+    busy_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -692,7 +694,11 @@ def _with_own(told: DeviceStats, device: StickDevice) -> DeviceStats:
     """Return what is told of a stick with what only itself knows."""
     stick = device.stick.stats
     return replace(
-        told, temperature_c=stick.temperature_c, openings=stick.opened, times=device.times
+        told,
+        temperature_c=stick.temperature_c,
+        openings=stick.opened,
+        times=device.times,
+        busy_ns=stick.invoke_ns,
     )
 
 

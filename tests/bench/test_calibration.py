@@ -77,6 +77,7 @@ def test_costs_are_measured_kept_and_planned_with(
     """All of it in small: the sizes are few, the spans short, and the figures worth little."""
     monkeypatch.setattr("camera_app.bench.calibration.SIZES", (Size(320, 240), Size(480, 360)))
     monkeypatch.setattr("camera_app.bench.calibration.INVOKES", 3)
+    monkeypatch.setattr("camera_app.bench.calibration.LOOK_SPANS", 1)
     monkeypatch.setattr("camera_app.bench.measured.SETTLE_S", 0.2)
     monkeypatch.setattr("camera_app.bench.calibration.USUAL_MODELS", ())
     file = tmp_path / "camera.toml"

@@ -31,6 +31,7 @@ COSTS = Costs(
     base_cores=0.01,
     base_bytes=80e6,
     look_ms=1.0,
+    look_bytes=7e6,
     sizes=(SMALL, LARGE),
     models={"person": ModelCosts("d", 5.0, 20e6), "face": ModelCosts("e", 2.0, 5e6)},
     change_ms=1.0,
@@ -57,7 +58,7 @@ def test_the_sum_is_what_its_parts_come_to() -> None:
     networks_ms = 5 * 2 * (5.0 + 2.0)
     written_ms = 0.1 * 1.0 + 0.01 * 2.0
     assert found.cores == pytest.approx(0.01 + (frames_ms + networks_ms + written_ms) / 1000)
-    assert found.memory_bytes == 80e6 + 2 * (20e6 + 5e6) + 30e6
+    assert found.memory_bytes == 80e6 + 2 * (20e6 + 5e6) + 30e6 + 7e6
     assert found.kept_bytes_per_day == pytest.approx(86_400 * (0.1 * 3e3 + 0.01 * 50e3))
     assert found.written_bytes_per_day == pytest.approx(86_400 * (0.1 * 40e3 + 0.01 * 50e3))
     peak_ms = 20 * 1.0 + 10 * 0.5 + 10 * 1.0 + 10 * 2 * 7.0 + written_ms
