@@ -47,11 +47,11 @@ def test_files_commands_and_words_come_together(builder: Builder) -> None:
         FROM scratch AS first
         ENV GREETING="good day"
         ARG NAME=you
-        WORKDIR /work
+        WORKDIR /shop
         COPY source/ source/
         RUN echo "$GREETING, $NAME" >said && ls source >>said && echo $OF_HOST >>said
         FROM scratch
-        COPY --from=first --chown=10001:10001 /work/said /out/
+        COPY --from=first --chown=10001:10001 /shop/said /out/
         ENV PATH=/here:$PATH
         LABEL a="b $PATH"
         USER 10001:10001

@@ -12,21 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from tools import debian
 from tools.arm64.emulation import DEBOOTSTRAP, Emulator, run
 from tools.arm64.errors import ProofFailed
 from tools.arm64.room import Room
 
 DEBIAN = "debian:bookworm-slim"
 _SUITE = "bookworm"
-_MIRROR = "http://deb.debian.org/debian"
-_SECURITY = "http://deb.debian.org/debian-security"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # As the slim image is made; licences stay.
 _LEFT_OUT = ("usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian")
-_SOURCES = f"""deb {_MIRROR} {_SUITE} main
-deb {_MIRROR} {_SUITE}-updates main
-deb {_SECURITY} {_SUITE}-security main
-"""
 
 
 def base_root(emulator: Emulator, name: str, cache: Path, say: Callable[[str], None]) -> Path:
@@ -46,12 +41,27 @@ def base_root(emulator: Emulator, name: str, cache: Path, say: Callable[[str], N
         _unpack(root, log)
         _configure(emulator, root, log)
     _slim(root)
-    (root / "etc/apt/sources.list").write_text(_SOURCES)
+    (root / "etc/apt/sources.list").write_text(_sources())
     return root
 
 
+def _sources() -> str:
+    return (
+        f"deb {_mirror()} {_SUITE} main\n"
+        f"deb {_mirror()} {_SUITE}-updates main\n"
+        f"deb {_mirror(debian.SECURITY)} {_SUITE}-security main\n"
+    )
+
+
+def _mirror(label: str = debian.DEBIAN) -> str:
+    try:
+        return debian.mirror(label)
+    except debian.NoMirror as error:
+        raise ProofFailed(f"{error}: arm64 packages come from where this machine's do") from error
+
+
 def _unpack(root: Path, log: IO[bytes]) -> None:
-    words = ["--arch=arm64", "--variant=minbase", "--foreign", _SUITE, str(root), _MIRROR]
+    words = ["--arch=arm64", "--variant=minbase", "--foreign", _SUITE, str(root), _mirror()]
     done = subprocess.run([DEBOOTSTRAP, *words], stdout=log, stderr=log, check=False)
     if done.returncode:
         raise ProofFailed("debootstrap failed; see debootstrap.log in the cache")

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from tools.debian import NoMirror, mirror
 from tools.install_trial.container import (
     Container,
     Failed,
@@ -25,7 +26,7 @@ def main() -> int:
     """Try the suites that are named; 0 if all went well."""
     parser = argparse.ArgumentParser(prog="python -m tools.install_trial", description=__doc__)
     parser.add_argument("--suite", action="append", help="of Debian; default: bookworm")
-    parser.add_argument("--mirror", default="http://deb.debian.org/debian")
+    parser.add_argument("--mirror", help="of Debian; default: that of this machine")
     parser.add_argument("--clip", type=Path, required=True, help="a film with a person in it")
     parser.add_argument("--base", type=Path, help="a folder that debootstrap has filled, to copy")
     options = parser.parse_args()
@@ -36,7 +37,7 @@ def main() -> int:
     for suite in options.suite or ["bookworm"]:
         try:
             _try(suite, options)
-        except (Failed, NeverCame, AssertionError) as problem:
+        except (Failed, NeverCame, NoMirror, AssertionError) as problem:
             sys.stderr.write(f"{suite}: {type(problem).__name__}: {problem}\n")
             return 1
     return 0
@@ -49,7 +50,7 @@ def _try(suite: str, options: argparse.Namespace) -> None:
         if options.base:
             subprocess.run(["cp", "-a", str(options.base), str(root)], check=True)  # nosec B607
         else:
-            debootstrap(suite, options.mirror, root)
+            debootstrap(suite, options.mirror or mirror(), root)
         _tell(Step(f"a fresh Debian {suite}", time.monotonic() - began_s))
         shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
         (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
