@@ -11,7 +11,6 @@ import logging
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,54 +173,6 @@ class LatestBox(Generic[T]):
 
     def close(self) -> None:
         """Wake whoever waits; a value still inside can be taken."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-
-class BoundedQueue(Generic[T]):
-    """A queue in which the producer waits for room: nothing is dropped.
-
-    For recorded clips, where every frame counts and time can wait.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._changed = threading.Condition()  # guards every field below
-        self._values: deque[T] = deque()
-        self._limit = limit
-        self._closed = False
-
-    def put(self, value: T) -> None:
-        """Append a value, waiting for room.
-
-        Raises:
-            Closed: The queue was closed; the value was not taken.
-        """
-        with self._changed:
-            self._changed.wait_for(lambda: len(self._values) < self._limit or self._closed)
-            if self._closed:
-                raise Closed
-            self._values.append(value)
-            self._changed.notify_all()
-
-    def take(self, timeout_s: float | None = None) -> T | None:
-        """Return the oldest value, or None when the time is over.
-
-        Raises:
-            Closed: The queue was closed and is empty.
-        """
-        with self._changed:
-            self._changed.wait_for(lambda: bool(self._values) or self._closed, timeout_s)
-            if self._values:
-                value = self._values.popleft()
-                self._changed.notify_all()
-                return value
-            if self._closed:
-                raise Closed
-            return None
-
-    def close(self) -> None:
-        """Refuse new values and wake whoever waits; values inside can still be taken."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -13,7 +13,6 @@ from camera_app import threads
 from camera_app.threads import (
     ROSTER,
     ROUND_LIMIT_S,
-    BoundedQueue,
     Closed,
     Deadline,
     LatestBox,
@@ -101,61 +100,6 @@ def test_a_closed_latest_box_still_gives_what_was_inside() -> None:
     assert box.take() == 7
     with pytest.raises(Closed):
         box.take()
-
-
-# BoundedQueue
-
-
-def test_bounded_queue_keeps_every_value_in_order() -> None:
-    queue: BoundedQueue[int] = BoundedQueue(limit=2)
-    taken: list[int | None] = []
-    taker = in_thread(lambda: taken.extend(queue.take(WAIT_S) for _ in range(100)))
-    for number in range(100):
-        queue.put(number)
-
-    assert ended(taker)
-    assert taken == list(range(100))
-
-
-def test_a_producer_waits_while_a_bounded_queue_is_full() -> None:
-    queue: BoundedQueue[int] = BoundedQueue(limit=1)
-    queue.put(1)
-    has_put = threading.Event()
-
-    def put() -> None:
-        queue.put(2)
-        has_put.set()
-
-    producer = in_thread(put)
-    assert not has_put.wait(0.05)
-    assert queue.take() == 1
-    assert has_put.wait(WAIT_S)
-    assert queue.take() == 2
-    assert ended(producer)
-
-
-def test_closing_a_bounded_queue_wakes_a_producer_and_refuses_its_value() -> None:
-    queue: BoundedQueue[int] = BoundedQueue(limit=1)
-    queue.put(1)
-    refused = threading.Event()
-
-    def put() -> None:
-        with pytest.raises(Closed):
-            queue.put(2)
-        refused.set()
-
-    producer = in_thread(put)
-    queue.close()
-
-    assert ended(producer)
-    assert refused.is_set()
-    assert queue.take() == 1
-    with pytest.raises(Closed):
-        queue.take()
-
-
-def test_taking_from_an_empty_bounded_queue_gives_up_when_the_time_is_over() -> None:
-    assert BoundedQueue[int](limit=1).take(timeout_s=0.01) is None
 
 
 # Deadline
