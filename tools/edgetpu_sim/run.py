@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -72,28 +72,43 @@ def _own(folder: Path) -> Iterator[None]:
 
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> int:
-    try:
-        process = subprocess.Popen(command, env=environment)
-    except OSError as error:
-        raise SimulationError(f"cannot be started: {error.strerror}", where=command[0]) from error
-    with _handing_on(process):
+    with _handing_on() as started:
+        try:
+            process = subprocess.Popen(command, env=environment)
+        except OSError as error:
+            text = f"cannot be started: {error.strerror}"
+            raise SimulationError(text, where=command[0]) from error
+        started(process)
         status = process.wait()
     return status if status >= 0 else 128 - status
 
 
 @contextmanager
-def _handing_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Hand SIGTERM on; Ctrl-C reaches the command by itself, and its end is ours."""
+def _handing_on() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """Hand SIGTERM on; Ctrl-C reaches the command by itself, and its end is ours.
+
+    Yields what to call with the process: one that is being started cannot be told of a signal yet.
+    """
+    running: list[subprocess.Popen[bytes]] = []
+    is_over = False
 
     def terminate(_signal: int, _frame: FrameType | None) -> None:
-        process.terminate()
+        nonlocal is_over
+        is_over = True
+        for process in running:
+            process.terminate()
+
+    def started(process: subprocess.Popen[bytes]) -> None:
+        running.append(process)
+        if is_over:
+            process.terminate()
 
     def wait_on(_signal: int, _frame: FrameType | None) -> None:
         pass
 
     before = signal.signal(signal.SIGTERM, terminate), signal.signal(signal.SIGINT, wait_on)
     try:
-        yield
+        yield started
     finally:
         signal.signal(signal.SIGTERM, before[0])
         signal.signal(signal.SIGINT, before[1])
