@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,9 @@ class Sample:
 
     Attributes:
         at_s: Seconds since the run began.
-        memory_mb: Of the service's own process, shared pages divided (PSS).
-        tree_mb: The same of all its processes.
+        memory_mb: What the service's own process has of its own: no pages of files, which belong
+            to whoever else has them, more or less of them as other programs come and go.
+        tree_mb: Of all its processes, shared pages divided (PSS).
         descriptors: Of the service's own process.
         threads: Of the service's own process.
         disk_mb: All files of its data folder.
@@ -62,7 +64,7 @@ class Limit:
 
 
 LIMITS = (
-    Limit("memory_mb", "memory of the service, MB", noise=5.0, per_hour=6.0),
+    Limit("memory_mb", "memory of the service's own, MB", noise=5.0, per_hour=6.0),
     Limit("descriptors", "open file descriptors", noise=3.0, per_hour=3.0),
     Limit("threads", "threads", noise=2.0, per_hour=1.0),
     Limit("disk_mb", "disk, MB", noise=5.0, per_hour=3.0),
@@ -143,8 +145,7 @@ def read(pid: int, data: Path, at_s: float) -> Sample:
         psutil.Error: It is not there any more.
     """
     service = psutil.Process(pid)
-    own_mb = _pss_mb(service)
-    children, tree_mb = [], own_mb
+    children, tree_mb = [], _pss_mb(service)
     for child in service.children(recursive=True):
         try:
             tree_mb += _pss_mb(child)
@@ -153,13 +154,19 @@ def read(pid: int, data: Path, at_s: float) -> Sample:
             continue
     return Sample(
         at_s=at_s,
-        memory_mb=own_mb,
+        memory_mb=_own_mb(pid),
         tree_mb=tree_mb,
         descriptors=service.num_fds(),
         threads=service.num_threads(),
         disk_mb=_size_mb(data),
         children=frozenset(children),
     )
+
+
+def _own_mb(pid: int) -> float:
+    text = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    pages = re.findall(r"^Rss(?:Anon|Shmem):\s+(\d+) kB$", text, re.MULTILINE)
+    return sum(map(int, pages)) * 1024 / 1e6
 
 
 def _pss_mb(process: psutil.Process) -> float:
