@@ -286,6 +286,7 @@ def works_with_cameras_that_fail(house: House) -> None:
             "camera works delivers",
             "connected to",
             *(f"camera {name}: " for name in FAIL),
+            "401",  # the camera denied, and its words came as far as the log
         ):
             house.service.wait_for(text)
         assert reader.wait_for(lambda got: states(got) >= FAIL, LIMIT_S)
@@ -304,7 +305,6 @@ def works_with_cameras_that_fail(house: House) -> None:
     lines = [line for line in log.splitlines() if line not in {"READY", "STOPPING"}]
     told = [json.loads(line) for line in lines]
     assert {one.get("camera") for one in told} >= FAIL
-    assert "401" in log  # the camera denied, and its words came as far as the log
 
 
 def states(messages: list[Received]) -> set[str]:

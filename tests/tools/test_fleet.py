@@ -217,6 +217,7 @@ def test_a_small_fleet_tells_a_real_broker_everything_and_leaves_its_wills(
     assert min(found.changes_per_s, found.backlog_per_s, found.backlog_delivered_per_s) > 0
     for number in range(3):
         topic = f"camera_app/cam{number:05d}/front/event"
+        stranger.wait_for(lambda _, topic=topic: len(stranger.on(topic)) >= 4 + 100)
         told = [one.json["seq"] for one in stranger.on(topic)]
         assert told == list(range(1, 4 + 100 + 1))
     for number in range(2):  # one will a connection
