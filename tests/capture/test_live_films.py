@@ -211,7 +211,20 @@ def test_a_stream_that_is_cut_and_comes_back_goes_on_in_another_film(
     first = film.path("a.mp4")
     if not first.exists():  # the child was ended by its deadline, in the middle of the film
         settle(unfinished(first))
-    assert len(lumas(first)) >= 10
+    assert whole_pictures(first) >= 10
+
+
+def whole_pictures(path: Path) -> int:
+    """Return how many pictures a player shows; the last may be cut, as its stream was."""
+    shown, broken = 0, 0
+    with av.open(str(path)) as film:
+        for packet in film.demux(video=0):
+            try:
+                shown += len(packet.decode())
+            except av.error.InvalidDataError:
+                broken += 1
+    assert broken <= 1
+    return shown
 
 
 def test_another_size_in_the_stream_begins_another_film(
