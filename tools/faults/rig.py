@@ -220,6 +220,10 @@ class Rig:
         self.wait_until(lambda heard: len(heard.in_use_s) > after, limit_s, "the stick")
         return self.heard.in_use_s[after]
 
+    def wait_lost(self, limit_s: float, *, after: int) -> None:
+        """Wait until the stick was taken out of use more often than that."""
+        self.wait_until(lambda heard: len(heard.lost_s) > after, limit_s, "the stick's end")
+
     def invokes_between(self, begin_s: float, end_s: float) -> int:
         """Return how many answers the stick has given in a span of time."""
         counts = [count for at_s, count in self.invokes if begin_s <= at_s <= end_s]

@@ -22,6 +22,8 @@ HOLD_S = 3.0
 SETTLE_S = 3.1
 RETURN_LIMIT_S = 20.0
 IN_USE_LIMIT_S = 30.0
+# A stick may take two seconds for an answer before it is given up, and this machine may be busy.
+NOTICE_LIMIT_S = 20.0
 
 
 def settled(rig: Rig, settle_s: float) -> float:
@@ -39,12 +41,17 @@ def try_fault(rig: Rig, fault: Fault, per_s: float, *, hold_s: float = HOLD_S) -
         rig: A camera that is running, its stick in use unless the fault is one of the start.
         fault: The fault.
         per_s: Answers a second that the stick gives when all is well.
-        hold_s: How long the fault lasts.
+        hold_s: How long the fault lasts; one that breaks the stick lasts until that is noticed.
+
+    Raises:
+        TimeoutError: The stick was broken, and stayed in use.
     """
     begin_s = time.monotonic()
-    lines = len(rig.heard.lines)
+    lines, lost = len(rig.heard.lines), len(rig.heard.lost_s)
     with fault.on(rig):
         rig.wait(hold_s)
+        if fault.breaks and not fault.is_at_boot:
+            rig.wait_lost(NOTICE_LIMIT_S, after=lost)
     over_s = time.monotonic()
     back_s = _wait_back(rig, over_s, per_s)
     end_s = time.monotonic()
