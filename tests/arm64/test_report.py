@@ -29,6 +29,7 @@ REPORT = Report(
     wheels=27,
     largest={"cv2": 38_500_000, "Debian": 40_200_000},
     timings=[Timing("root", "RUN " + "x" * 100, 24.8)],
+    broken=(),
     findings=FINDINGS,
 )
 SITE_PACKAGES = "opt/camera-app/lib/python3.11/site-packages"
@@ -42,6 +43,7 @@ SITE_PACKAGES = "opt/camera-app/lib/python3.11/site-packages"
         (replace(REPORT, weight=Weight(MOST_BYTES - 1, MOST_BYTES - 1)), []),
         (replace(REPORT, weight=Weight(MOST_BYTES, 0)), ["the image is too large"]),
         (replace(REPORT, weight=Weight(0, MOST_BYTES)), ["the image is too large"]),
+        (replace(REPORT, broken=("it runs as root",)), ["it runs as root"]),
         (
             replace(
                 REPORT, findings=replace(FINDINGS, agreement=replace(SAME, is_same_story=False))
@@ -50,7 +52,9 @@ SITE_PACKAGES = "opt/camera-app/lib/python3.11/site-packages"
         ),
     ],
 )
-def test_too_large_or_other_answers_are_failures(report: Report, problems: list[str]) -> None:
+def test_what_breaks_a_rule_is_too_large_or_answers_otherwise_is_told(
+    report: Report, problems: list[str]
+) -> None:
     assert problems_of(report) == problems
 
 

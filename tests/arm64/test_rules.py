@@ -4,34 +4,13 @@ from __future__ import annotations
 
 import struct
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
+from tests.arm64.conftest import program
 from tools.arm64.build import Image
-from tools.arm64.dockerfile import HealthCheck, User
+from tools.arm64.dockerfile import User
 from tools.arm64.rules import LABELS, broken_rules
-
-
-@pytest.fixture
-def image(tmp_path: Path) -> Image:
-    (tmp_path / "usr/bin").mkdir(parents=True)
-    (tmp_path / "usr/lib").mkdir()
-    program(tmp_path, "python3.11")
-    (tmp_path / "tmp").mkdir()
-    (tmp_path / "tmp").chmod(0o1777)
-    return Image(
-        tmp_path,
-        user=User(10001, 10001),
-        labels={f"org.opencontainers.image.{name}": "x" for name in LABELS},
-        health_check=HealthCheck(("camera-app", "health")),
-        entry_point=("camera-app",),
-    )
-
-
-def program(root: Path, name: str, mode: int = 0o755) -> None:
-    (root / "usr/bin" / name).touch()
-    (root / "usr/bin" / name).chmod(mode)
 
 
 def test_a_good_image_breaks_no_rule(image: Image) -> None:

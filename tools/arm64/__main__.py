@@ -13,9 +13,7 @@ from tools.arm64.build import Builder, Image
 from tools.arm64.dockerfile import DockerfileError, parse
 from tools.arm64.emulation import Emulator, find_emulator
 from tools.arm64.errors import ProofFailed
-from tools.arm64.files import weigh
-from tools.arm64.report import Report, largest_in, lines_of, problems_of, wheels_in, write_json
-from tools.arm64.rules import broken_rules
+from tools.arm64.report import Report, lines_of, problems_of, report_of, write_json
 from tools.arm64.trial import Trial
 from tools.arm64.wheels import fetch_wheels
 
@@ -50,18 +48,17 @@ def _prove(cache: Path, clip: Path | None, *, tries: bool) -> int:
     emulator = find_emulator(cache)
     builder = _builder(emulator, cache)
     image = builder.build(parse(DOCKERFILE.read_text(encoding="utf-8")))
-    report = Report(
-        weight=weigh(image.root),
-        wheels=wheels_in(cache / "stages" / "installed"),
-        largest=largest_in(image.root),
-        timings=builder.timings,
-    )
-    problems = broken_rules(image)
+    report = report_of(image, cache / "stages" / "installed", builder.timings)
     if tries:
         report = _tried(report, emulator, image, _clip(clip, cache), cache)
+    return concluded(report, cache)
+
+
+def concluded(report: Report, cache: Path) -> int:
+    """Tell what came of it, and write it down; return 0 if all is as it should be."""
     print("\n".join(lines_of(report)))
     write_json(report, cache / "report.json")
-    problems += problems_of(report)
+    problems = problems_of(report)
     for problem in problems:
         say(f"wrong: {problem}")
     return int(bool(problems))

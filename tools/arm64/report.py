@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tools.arm64.build import Timing
+from tools.arm64.build import Image, Timing
 from tools.arm64.comparison import Agreement
 from tools.arm64.files import Weight, weigh
-from tools.arm64.rules import MOST_BYTES
+from tools.arm64.rules import MOST_BYTES, broken_rules
 from tools.arm64.trial import Findings
 
 _SITE_PACKAGES = "opt/camera-app/lib/python3.11/site-packages"
@@ -27,6 +27,7 @@ class Report:
         wheels: How many packages were installed from wheels, ours left out.
         largest: The largest parts of the image, in bytes by place.
         timings: Each step.
+        broken: Rules that the image breaks, in words.
         findings: What the trial found; None: it was not tried.
     """
 
@@ -34,7 +35,25 @@ class Report:
     wheels: int
     largest: dict[str, int]
     timings: Sequence[Timing]
+    broken: Sequence[str]
     findings: Findings | None = None
+
+
+def report_of(image: Image, installed: Path, timings: Sequence[Timing]) -> Report:
+    """Return what is told of an image as it was built: before it is used, which leaves traces.
+
+    Args:
+        image: What was built.
+        installed: Root of the stage in which everything was installed.
+        timings: Each step.
+    """
+    return Report(
+        weight=weigh(image.root),
+        wheels=wheels_in(installed),
+        largest=largest_in(image.root),
+        timings=timings,
+        broken=broken_rules(image),
+    )
 
 
 def wheels_in(installed: Path) -> int:
@@ -70,7 +89,7 @@ def lines_of(report: Report) -> list[str]:
 
 def problems_of(report: Report) -> list[str]:
     """Return what is not as it should be; nothing: all is."""
-    problems = []
+    problems = list(report.broken)
     if max(report.weight.content_bytes, report.weight.disk_bytes) >= MOST_BYTES:
         problems.append("the image is too large")
     if report.findings is not None and not report.findings.agreement.holds:
