@@ -146,7 +146,8 @@ class Life:
             self.kill(findings.hung(self.place, pack, limit_s))
             raise self._failure() from error
         except LaneClosed as error:
-            self._wait_for_reason(deadline)
+            if not self._is_reason_known(deadline):
+                self.kill(findings.hung(self.place, pack, limit_s))
             raise self._failure() from error
         except RunFailed as error:
             self.kill(findings.failed(self.place, pack, str(error)))
@@ -213,11 +214,15 @@ class Life:
             if self._tickets:
                 self._changed.notify_all()
 
-    def _wait_for_reason(self, deadline: Deadline) -> None:
-        """Wait until the guardian has seen how the child ended; it is about to."""
+    def _is_reason_known(self, deadline: Deadline) -> bool:
+        """Wait until the guardian has seen how the child ended, and return whether it has.
+
+        On a busy machine that may take longer than who asks can wait, and a child may let go of
+        its lane without ending: both must not be taken for an end that was wanted.
+        """
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._finding is not None or self._is_over, deadline.remaining_s()
+            return self._changed.wait_for(
+                lambda: self._finding is not None or self._is_ending, deadline.remaining_s()
             )
 
     def _send_kill(self) -> None:  # with the lock held
