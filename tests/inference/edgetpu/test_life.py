@@ -22,7 +22,7 @@ from tools.edgetpu_sim.system_root import Showing, UsbFiles, make_root
 SHORT_S = 0.2
 
 ERRANDS = '''
-import os, signal, threading
+import os, signal, socket, threading
 import numpy as np
 from camera_app.inference.edgetpu import wire
 from camera_app.inference.edgetpu.wire import Doing, LoadedModel, Request, RequestQueue
@@ -71,6 +71,12 @@ def leaves_when_asked(channel, errand):
     lanes, queue = ready(channel)
     queue.next()
     os._exit(3)
+
+def hangs_up_and_stays(channel, errand):
+    lanes, queue = ready(channel)
+    request = queue.next()
+    lanes[request.lane].socket.shutdown(socket.SHUT_RDWR)
+    threading.Event().wait()
 
 def babbles(channel, errand):
     channel.send(b"D{")
@@ -187,6 +193,18 @@ def test_a_child_that_leaves_at_work_is_told_with_how(start_life: StartLife) -> 
     life.wait_ready(LIMIT_S)
     with pytest.raises(StickFailed, match="ended .exit status 3. while running a network"):
         ask(life)
+
+
+def test_a_child_that_lets_go_of_its_lane_and_stays_is_no_stick_that_somebody_closed(
+    start_life: StartLife,
+) -> None:
+    """So it looks, too, where a child that died is not buried before the asker's time is over."""
+    life = start_life("hangs_up_and_stays")
+    life.wait_ready(LIMIT_S)
+    with pytest.raises(StickFailed) as failure:
+        ask(life, limit_s=SHORT_S)
+    assert failure.value.finding.kind is FindingKind.HUNG
+    assert life.wait_over(LIMIT_S)
 
 
 def test_a_pack_that_crashes_after_another_has_loaded_is_to_blame(start_life: StartLife) -> None:
