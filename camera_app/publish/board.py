@@ -17,7 +17,7 @@ class Notice:
         topic: Where it is told.
         payload: What is told; empty and retained: the broker forgets the topic.
         is_retained: The broker keeps it for whoever comes later.
-        qos: 0 or 1.
+        qos: 0 or 1; 2 only for what is asked and never released.
     """
 
     topic: str

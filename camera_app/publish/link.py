@@ -67,11 +67,13 @@ class _Greeting:
         code: Of CONNACK; 0: welcome.
         receive_maximum: Unacknowledged messages that it takes.
         maximum_packet_bytes: Size of a packet that it takes; None: no limit told.
+        maximum_qos: Highest quality of service that it takes.
     """
 
     code: int
     receive_maximum: int
     maximum_packet_bytes: int | None
+    maximum_qos: int
 
 
 class _Code(NamedTuple):
@@ -94,9 +96,18 @@ class _BufferedClient(paho.Client):
         ends the connection where the standard does not list a code for an acknowledgement:
         mosquitto refuses a message with 0x95, too large, and would get it again for ever.
         """
-        packet: bytearray = self._in_packet["packet"]
-        if cmd != "PUBACK" or len(packet) < 2:
+        if cmd != "PUBACK":
             return super()._handle_pubackcomp(cmd)
+        return self._hear_answer()
+
+    def _handle_pubrec(self) -> Any:
+        """Read what the broker says to a question of `Link.ask`: it is never released."""
+        return self._hear_answer()
+
+    def _hear_answer(self) -> Any:
+        packet: bytearray = self._in_packet["packet"]
+        if len(packet) < 2:
+            return paho.MQTT_ERR_PROTOCOL
         message_id = int.from_bytes(packet[:2], "big")
         code = _Code(packet[2]) if len(packet) > 2 else _TAKEN
         with self._out_message_mutex:
@@ -269,6 +280,20 @@ class Link:
             self._end = BrokerUnreachable(f"nothing can be sent: {problem}", where=self.where)
         return sent.mid
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether the broker can answer what `ask` asks: MQTT 3.1.1 knows no word for no."""
+        return self.version == "5" and self._greeting is not None and self._greeting.maximum_qos > 1
+
+    def ask(self, topic: str, payload: bytes = b"") -> int:
+        """Ask whether we may write to a topic; the answer comes under the id that is returned.
+
+        It is a message of QoS 2 that is never released: a broker says at once whether it may be,
+        and forgets it at the end of the connection. Some deliver such a message before it is
+        released, so that whoever asks about a topic on which others act has to try that first.
+        """
+        return self.send(Notice(topic, payload, is_retained=False, qos=2))
+
     def subscribe(self, topic_filters: Iterable[str], *, hears_itself: bool = False) -> None:
         """Ask for what others say there from now on; what comes is had with `take_incoming`.
 
@@ -347,6 +372,7 @@ class Link:
             code=code.value,
             receive_maximum=getattr(properties, "ReceiveMaximum", _NO_LIMIT),
             maximum_packet_bytes=getattr(properties, "MaximumPacketSize", None),
+            maximum_qos=getattr(properties, "MaximumQoS", 2),
         )
         if code.value:
             self._end = connection_error(code.value, self.where)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from camera_app.doctor import Examined
 from camera_app.doctor.checks import broker as check
 from camera_app.doctor.checks.broker import BrokerFacts, Telling, judge
 from camera_app.errors import BrokerRefused, BrokerUnreachable
+from camera_app.publish import Notice
+from camera_app.publish.link import Link
 from tests.publish.conftest import Subscriber
 from tests.publish.mosquitto import Mosquitto
 from tests.publish.test_security import Authority, authority
@@ -84,6 +87,7 @@ def test_the_rights_of_the_guide_are_enough(
     rights = (
         "pattern write camera_app/%u/#\npattern read camera_app/%u/+/set\n"
         "pattern read camera_app/%u/+/+/set\npattern read camera_app/%u/events/request\n"
+        "pattern write homeassistant/device/%u/config\n"
     )
     assert kinds(examined(made, guarded(rights).port, *login)) == []
 
@@ -154,6 +158,71 @@ def test_a_user_who_may_write_and_not_hear_is_told(
     assert kinds(examined(made, port, *login)) == ["broker.may_not_hear"]
     no_commands = "[commands]\nenabled = false\n"
     assert kinds(examined(made, port, *login, more=no_commands)) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "topic", "line"),
+    [
+        ("", "homeassistant/device/cam1/config", "homeassistant/device/cam1/config"),
+        ('discovery = "entity"', "homeassistant/", "homeassistant/+/+/config"),
+        ('prefix = "a/b"', "a/b/device/cam1/config", "a/b/device/cam1/config"),
+    ],
+)
+def test_a_user_who_may_not_announce_to_home_assistant_is_told(
+    made: MadeMachine,
+    guarded: Callable[..., Mosquitto],
+    login: tuple[str, str],
+    lines: str,
+    topic: str,
+    line: str,
+) -> None:
+    hub = f"[home_assistant]\n{lines}\n"
+    [finding] = examined(made, guarded(EVERYTHING).port, *login, more=hub).findings
+    assert finding.kind == "broker.may_not_announce"
+    assert f"does not take a message to {topic}" in finding.what
+    assert f"' cam1 {line} | sudo tee -a /etc/mosquitto/acl" in finding.line
+
+
+def test_without_discovery_its_topics_are_not_asked_about(
+    made: MadeMachine, guarded: Callable[..., Mosquitto], login: tuple[str, str]
+) -> None:
+    off = '[home_assistant]\ndiscovery = "off"\n'
+    assert kinds(examined(made, guarded(EVERYTHING).port, *login, more=off)) == []
+
+
+def test_a_broker_that_delivers_at_once_is_not_asked_what_others_would_hear(
+    made: MadeMachine, broker: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As EMQX does: here each question is a message, which mosquitto delivers at once."""
+    asked = list[str]()
+
+    def say(link: Link, topic: str, payload: bytes = b"") -> int:
+        asked.append(topic)
+        return link.send(Notice(topic, payload, is_retained=False))
+
+    monkeypatch.setattr(Link, "ask", say)
+    assert kinds(examined(made, broker().port)) == []
+    assert asked == ["camera_app/cam1/events/doctor/set"]
+
+
+def test_a_broker_that_hangs_up_on_what_is_not_allowed_is_understood(made: MadeMachine) -> None:
+    """Some answer so in place of a code."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        welcome = b"\x20\x03\x00\x00\x00"
+
+        def serve() -> None:
+            taken, _ = server.accept()
+            with taken:
+                taken.recv(4096)
+                taken.sendall(welcome)
+                taken.recv(4096)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        [finding] = examined(made, server.getsockname()[1]).findings
+        thread.join(10.0)
+    assert finding.kind == "broker.may_not_write"
+    assert "it hangs up when something is said below camera_app/cam1" in finding.what
 
 
 def test_version_3_throws_words_away_in_silence_and_that_is_noticed(
@@ -316,8 +385,8 @@ SAID = BrokerFacts(was_opened=True, write_code=0, heard=True)
         (replace(SAID, write_code=0x87), ["broker.may_not_write"]),
         (replace(SAID, refused_filters=("a/+/set",)), ["broker.may_not_hear"]),
         (replace(SAID, version="3.1.1"), ["broker.old_version"]),
-        (BrokerFacts(BrokerRefused("no"), True, 0x86), ["broker.wrong_password"]),
-        (BrokerFacts(BrokerRefused("no"), True, 0x85), ["broker.refused"]),
+        (BrokerFacts(BrokerRefused("no"), True, code=0x86), ["broker.wrong_password"]),
+        (BrokerFacts(BrokerRefused("no"), True, code=0x85), ["broker.refused"]),
         (BrokerFacts(BrokerUnreachable("quiet")), ["broker.silent"]),
     ],
 )

@@ -47,7 +47,9 @@ fails is itself a finding, and the others are told all the same.
   has is not opened: what the service says of it is told instead. No Edge TPU is opened while the
   service runs, nor one that another program has. At the broker it logs in with the same user
   under a client id of its own, and writes one word to `…/events/doctor/set`, on which nobody
-  acts.
+  acts. Whether it may write to Home Assistant's discovery topics it asks with a message of QoS 2
+  that it never releases, so that nobody gets it: in MQTT 5 the broker says yes or no before that.
+  A broker that hands such messages on at once is not asked.
 - **It really tries.** A camera is opened in a process of its own until pictures come; networks
   are run and asked for their known answers; the broker is asked whether it lets us write and
   hear.

@@ -1,7 +1,8 @@
 """The broker: reached, trusted, and asked whether it lets us say and hear what we must.
 
 All is really tried, on a connection of its own under a client id of its own: the id of the running
-service would throw that off the broker. What is written goes to a topic on which nobody acts.
+service would throw that off the broker. What is written goes to a topic on which nobody acts; about
+those of Home Assistant's discovery the broker is only asked, where it keeps that to itself.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from camera_app.doctor.subject import Check, Examined, Kinds, Subject
 from camera_app.errors import BrokerUnreachable, PublishError
 from camera_app.publish import Notice, Topics, unencrypted_password_warning
 from camera_app.publish.answers import UNSUPPORTED_VERSION, is_success
+from camera_app.publish.discovery import AnnouncedDevice, announcements
 from camera_app.publish.link import Answer, Link
 from camera_app.publish.protocol import ProtocolChoice
 from camera_app.publish.waker import Waker
@@ -27,6 +29,8 @@ from camera_app.threads import Deadline
 PUMP_S = 0.2
 HEAR_LIMIT_S = 2.0  # for our own word to come back, once the broker has it
 SOON_S = 21 * 86_400.0
+_NO_QUESTION = 0  # no message has this id
+NOT_AUTHORISED = 0x87  # by MQTT 5
 
 # OpenSSL's numbers for why a certificate is not trusted, from openssl/x509_vfy.h.
 _NOT_YET_VALID, _EXPIRED = 9, 10
@@ -135,6 +139,15 @@ MAY_NOT_HEAR = _kinds.error(
     "printf 'user %s\\ntopic readwrite %s/#\\n' <user> <topic> | sudo tee -a /etc/mosquitto/acl && "
     "sudo systemctl reload mosquitto",
 )
+MAY_NOT_ANNOUNCE = _kinds.error(
+    "may_not_announce",
+    "the broker does not let this user write where Home Assistant learns of devices: the camera "
+    "does not appear there",
+    "Allow it in the broker's access list; where there is no Home Assistant, switch discovery off: "
+    'discovery = "off" in [home_assistant]',
+    "printf 'user %s\\ntopic write %s\\n' <user> <topic> | sudo tee -a /etc/mosquitto/acl && "
+    "sudo systemctl reload mosquitto",
+)
 OPEN_PASSWORD = _kinds.warning(
     "open_password",
     "the password crosses the network unencrypted",
@@ -169,6 +182,7 @@ class BrokerFacts:
     Attributes:
         error: Why there was no connection; None: there was one.
         was_opened: Something took the connection.
+        was_greeted: The broker let us in.
         code: Of MQTT, with which the broker refused it; 0: none.
         tls_code: OpenSSL's number for why its certificate is not trusted; 0: it is, or none is.
         is_tls_trouble: TLS failed.
@@ -176,11 +190,13 @@ class BrokerFacts:
         write_code: What it answered to a word of ours; None: nothing, or it was not asked.
         refused_filters: What it does not let us hear.
         heard: Our own word came back; None: that was not tried.
+        refused_topics: Of Home Assistant's discovery, that it does not let us write to.
         certificate_ends_s: Seconds since 1970; None: it showed none.
     """
 
     error: PublishError | None = None
     was_opened: bool = False
+    was_greeted: bool = False
     code: int = 0
     tls_code: int = 0
     is_tls_trouble: bool = False
@@ -188,6 +204,7 @@ class BrokerFacts:
     write_code: int | None = None
     refused_filters: tuple[str, ...] = ()
     heard: bool | None = None
+    refused_topics: tuple[str, ...] = ()
     certificate_ends_s: float | None = None
 
 
@@ -227,7 +244,10 @@ def tried(config: Config, limit_s: float) -> BrokerFacts:
         facts = _attempt(config, choice, deadline)
         # As the service does: a broker may not know version 5, and some hang up when they see it.
         is_too_new = facts.code == UNSUPPORTED_VERSION or (
-            facts.was_opened and facts.error is not None and not facts.code
+            facts.was_opened
+            and not facts.was_greeted
+            and facts.error is not None
+            and not facts.code
         )
         if not is_too_new or deadline.is_over or not choice.fall_back():
             return facts
@@ -274,10 +294,16 @@ def _greeted(link: Link, choice: ProtocolChoice, deadline: Deadline) -> BrokerFa
     if link.end is not None or not link.is_greeted:
         silence = BrokerUnreachable("does not answer as a broker", where=link.where)
         return BrokerFacts(
-            link.end or silence, link.end is not None, link.refused_code, version=choice.version
+            link.end or silence,
+            was_opened=link.end is not None,
+            code=link.refused_code,
+            version=choice.version,
         )
     return BrokerFacts(
-        was_opened=True, version=choice.version, certificate_ends_s=link.certificate_ends_s
+        was_opened=True,
+        was_greeted=True,
+        version=choice.version,
+        certificate_ends_s=link.certificate_ends_s,
     )
 
 
@@ -289,34 +315,59 @@ def _rights(
     token: str,
     deadline: Deadline,
 ) -> BrokerFacts:
-    """Ask to hear what the service hears, say a word where it should come back, and listen."""
+    """Ask to hear what the service hears, say a word where it should come back, and listen.
+
+    Before that the same word is asked about and never released: a broker that holds it back can be
+    asked about topics on which others act.
+    """
     hears_commands = config.commands.enabled
     filters = [topics.request, *(topics.command_filters if hears_commands else ())]
     link.subscribe(filters, hears_itself=True)
-    message = link.send(Notice(topics.probe, token.encode(), is_retained=False, qos=1))
-    answer, heard, refused = None, False, list[str]()
+    unreleased, said = f"{token} unreleased".encode(), token.encode()
+    question = link.ask(topics.probe, unreleased) if link.can_ask else _NO_QUESTION
+    message = link.send(Notice(topics.probe, said, is_retained=False, qos=1))
+    codes, heard, refused = dict[int, int](), set[bytes](), list[str]()
     listening: Deadline | None = None
     while link.end is None and not deadline.is_over:
-        answer = _answer_to(message, link.pump(min(PUMP_S, deadline.remaining_s()))) or answer
-        heard = heard or any(one.payload == token.encode() for one in link.take_incoming())
+        codes |= _codes(link.pump(min(PUMP_S, deadline.remaining_s())))
+        heard |= {one.payload for one in link.take_incoming()}
         refused += [topic for topic, _ in link.take_refused_filters()]
-        if answer is not None and (heard or not hears_commands or not is_success(answer.code)):
+        if message not in codes:
+            continue
+        if said in heard or not hears_commands or not is_success(codes[message]):
             break
-        if answer is not None and listening is None:
-            listening = Deadline(HEAR_LIMIT_S)
-        if listening is not None and listening.is_over:
+        listening = listening or Deadline(HEAR_LIMIT_S)
+        if listening.is_over:
             break
-    return replace(
+    facts = replace(
         facts,
-        error=None if answer is not None else link.end,
-        write_code=None if answer is None else answer.code,
+        error=None if message in codes else link.end,
+        write_code=codes.get(message),
         refused_filters=tuple(refused),
-        heard=heard if hears_commands else None,
+        heard=said in heard if hears_commands else None,
     )
+    is_answered = is_success(codes.get(question, NOT_AUTHORISED))
+    if not is_answered or said not in heard or unreleased in heard:
+        return facts
+    return replace(facts, refused_topics=_refused_topics(link, config, topics, deadline))
 
 
-def _answer_to(message_id: int, answers: list[Answer]) -> Answer | None:
-    return next((answer for answer in answers if answer.message_id == message_id), None)
+def _refused_topics(
+    link: Link, config: Config, topics: Topics, deadline: Deadline
+) -> tuple[str, ...]:
+    """Ask about the topics on which the device itself is announced; nobody hears of it."""
+    hub = config.home_assistant
+    device = AnnouncedDevice(config.device_id, "", "", topics, (), config.mqtt.status_interval_s)
+    announced = [one.topic for one in announcements(device, hub.discovery, hub.prefix)]
+    asked = {link.ask(topic): topic for topic in announced}
+    codes = dict[int, int]()
+    while not asked.keys() <= codes.keys() and link.end is None and not deadline.is_over:
+        codes |= _codes(link.pump(min(PUMP_S, deadline.remaining_s())))
+    return tuple(topic for one, topic in asked.items() if not is_success(codes.get(one, 0)))
+
+
+def _codes(answers: list[Answer]) -> dict[int, int]:
+    return {answer.message_id: answer.code for answer in answers}
 
 
 # --- judging -------------------------------------------------------------------------------------
@@ -365,6 +416,10 @@ def judge(facts: BrokerFacts, told: Telling, now_s: float) -> Iterator[Finding]:
     warning = unencrypted_password_warning(mqtt)
     if warning:
         yield told.found(OPEN_PASSWORD, warning)
+    if facts.error is not None and facts.was_greeted:
+        what = f"it hangs up when something is said below {told.topic}: {facts.error.what}"
+        yield told.found(MAY_NOT_WRITE, what)
+        return
     if facts.error is not None:
         kind = _kind_of(facts)
         more = {"file": facts.error.where} if kind is FILE_UNUSABLE else {}
@@ -393,6 +448,18 @@ def _judge_rights(facts: BrokerFacts, told: Telling) -> Iterator[Finding]:
         # even say that a message was thrown away.
         what = "what is said below our own topic does not come back to us"
         yield told.found(MAY_NOT_HEAR if facts.version == "5" else MAY_NOT_WRITE, what)
+    elif facts.refused_topics:
+        first, more = facts.refused_topics[0], len(facts.refused_topics) - 1
+        others = f" and {more} more" if more else ""
+        what = f"it does not take a message to {first}{others}"
+        yield told.found(MAY_NOT_ANNOUNCE, what, topic=_pattern(facts.refused_topics))
+
+
+def _pattern(topics: tuple[str, ...]) -> str:
+    """Return under what topics of discovery are, which differ in two levels; of one, itself."""
+    if len(topics) == 1:
+        return topics[0]
+    return f"{topics[0].rsplit('/', 3)[0]}/+/+/config"
 
 
 def _kind_of(facts: BrokerFacts) -> Kind:
@@ -402,7 +469,12 @@ def _kind_of(facts: BrokerFacts) -> Kind:
         by_code = {_EXPIRED: EXPIRED, _NOT_YET_VALID: NOT_YET_VALID, 0: NO_TLS}
         return by_code.get(facts.tls_code, UNTRUSTED)
     if facts.code:
-        codes = {0x86: WRONG_PASSWORD, 0x87: NOT_ALLOWED, 0x8A: NOT_ALLOWED, 0x8C: NOT_ALLOWED}
+        codes = {
+            0x86: WRONG_PASSWORD,
+            NOT_AUTHORISED: NOT_ALLOWED,
+            0x8A: NOT_ALLOWED,
+            0x8C: NOT_ALLOWED,
+        }
         return codes.get(facts.code, REFUSED)
     if facts.was_opened:
         return WANTS_TLS
