@@ -187,12 +187,13 @@ want_accepted_configuration() { # of a release; nothing has been changed yet whe
 # --- Databases: a newer release may bring them to a schema that an older one does not know ------
 
 inspect_data() { # release, what to do (schema, copy, restore, forget); with each configuration's
-  local release=$1 deed=$2 file
+  local release=$1 deed=$2 file all_went_well=0
   for file in $(configurations); do
-    "$release/venv/bin/python" -I - "$deed" "$file" <<'PYTHON'
+    "$release/venv/bin/python" -I - "$deed" "$file" <<'PYTHON' || all_went_well=1
 import os
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from camera_app.config import load_config
@@ -213,14 +214,22 @@ elif deed in ("schema", "copy") and database.exists():
     (schema,) = connection.execute("PRAGMA user_version").fetchone()
     if deed == "schema" and schema > len(shipped_steps()):
         sys.exit(f"{database} has schema {schema}, and that version knows {len(shipped_steps())}")
+    if deed == "copy":
+        kept.unlink(missing_ok=True)  # of an upgrade that was cut off: events have come since
     if deed == "copy" and schema < len(shipped_steps()):
-        with sqlite3.connect(kept) as target:
-            connection.backup(target)
-        owner = database.stat()
-        os.chown(kept, owner.st_uid, owner.st_gid)
+        part = kept.with_name(f"{kept.name}.part")  # half a copy must never be put back
+        try:
+            with closing(sqlite3.connect(part)) as target:
+                connection.backup(target)
+            owner = database.stat()
+            os.chown(part, owner.st_uid, owner.st_gid)
+            part.replace(kept)
+        finally:
+            part.unlink(missing_ok=True)
     connection.close()
 PYTHON
   done
+  return "$all_went_well"
 }
 
 # --- Going over to a release, and back -----------------------------------------------------------
@@ -265,6 +274,7 @@ comes_up() { # unit, and whether it was ready before
   [ "$2" = no ] || becomes_ready "$1"
 }
 
+# To be called by itself: within a condition bash would go on after a step that fails.
 change_over() { # release: with every running service, or not at all
   local release=$1 before units unit ready=""
   before=$(release_of current)
@@ -272,26 +282,28 @@ change_over() { # release: with every running service, or not at all
   for unit in $units; do
     is_ready "$unit" && ready="$ready $unit"
   done
+  [ -z "$before" ] || trap "go_back '$before' '$units' || true" EXIT
   [ -z "$units" ] || systemctl stop $units
   [ -z "$before" ] || inspect_data "$release" copy
   use_release "$release"
   for unit in $units; do
-    if ! comes_up "$unit" "$([[ " $ready " == *" $unit "* ]] && echo yes || echo no)"; then
-      go_back "$before" "$units"
-      return 1
-    fi
+    comes_up "$unit" "$([[ " $ready " == *" $unit "* ]] && echo yes || echo no)" ||
+      fail "$(basename "$release") did not come up"
   done
-  [ -z "$before" ] || inspect_data "$release" forget
+  trap - EXIT
   [ -z "$before" ] || [ "$before" = "$release" ] || point "$BASE/previous" "$before"
+  [ -z "$before" ] || inspect_data "$release" forget
 }
 
 go_back() { # release, units
   say "going back to $(basename "$1")"
-  systemctl stop $2 || true
+  [ -z "$2" ] || systemctl stop $2 || true
   inspect_data "$1" restore
   use_release "$1"
+  [ -n "$2" ] || return 0
   systemctl reset-failed $2 2>/dev/null || true
   systemctl start $2
+  say "$(basename "$1") runs again"
 }
 
 forget_other_releases() {
@@ -320,7 +332,7 @@ install_command() {
     say "$(basename "$release") is installed already"
     return
   fi
-  change_over "$release" || fail "$(basename "$release") did not come up; $(basename "$(release_of current)") runs again"
+  change_over "$release"
   forget_other_releases
   say "$(basename "$release") is installed"
   [ -n "$(running_units)" ] || say "next: edit $CONFIG/camera.toml, then: systemctl start camera-app"
@@ -332,7 +344,7 @@ rollback_command() {
   [ -n "$release" ] || fail "there is no version before this one"
   inspect_data "$release" schema || fail "nothing was changed: the events would be out of its reach"
   want_accepted_configuration "$release"
-  change_over "$release" || fail "$(basename "$release") did not come up; $(basename "$(release_of current)") runs again"
+  change_over "$release"
   say "$(basename "$release") is back"
 }
 

@@ -16,6 +16,7 @@ from tools.arm64.errors import ProofFailed
 from tools.arm64.report import Report, lines_of, problems_of, report_of, write_json
 from tools.arm64.trial import Trial
 from tools.arm64.wheels import fetch_wheels
+from tools.processes import TrialFailed
 
 REPOSITORY = Path(__file__).parent.parent.parent
 DOCKERFILE = REPOSITORY / "Dockerfile.arm64"
@@ -34,7 +35,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return _prove(words.cache.resolve(), words.clip, tries=not words.no_trial)
-    except (ProofFailed, DockerfileError) as error:
+    except (ProofFailed, DockerfileError, TrialFailed) as error:
         say(str(error))
         return 1
 

@@ -20,12 +20,13 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from camera_app.replay import ReplayFiles
-from tools.arm64.broker import PASSWORD, USER, Broker
+from tools.arm64.broker import PASSWORD, USER, broker_with_password
 from tools.arm64.build import Image
 from tools.arm64.comparison import Agreement, Seen, agreement_of, seen_of
 from tools.arm64.container import Container
 from tools.arm64.emulation import Emulator, output_of
 from tools.arm64.errors import ProofFailed
+from tools.processes import Broker
 
 MODEL = "person_small"
 SETTINGS = "/etc/camera-app/camera.toml"
@@ -77,7 +78,6 @@ class Trial:
         self._clip = clip
         self._folder = folder
         self._say = say
-        self._broker = Broker(folder / "broker")
         self._container = Container(
             image,
             volumes={
@@ -99,16 +99,21 @@ class Trial:
         """
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
-        self._write_settings()
+        broker = broker_with_password(self._folder / "broker")
+        self._write_settings(broker.port)
         self._ask("--version")
         self._ask("models", "verify", MODEL)
         replay_s, agreement = self._compare_replays()
-        with self._broker.running(), self._listening() as heard:
-            self._ask("doctor", "--config", SETTINGS, "--deadline", DOCTOR_DEADLINE_S)
-            ready_s, stop_s = self._live_through_service(heard)
+        broker.start()
+        try:
+            with self._listening(broker.port) as heard:
+                self._ask("doctor", "--config", SETTINGS, "--deadline", DOCTOR_DEADLINE_S)
+                ready_s, stop_s = self._live_through_service(broker, heard)
+        finally:
+            broker.stop()
         return Findings(replay_s, agreement, ready_s, len(heard), stop_s)
 
-    def _write_settings(self) -> None:
+    def _write_settings(self, broker_port: int) -> None:
         password, user = self._folder / "mqtt-password", self._container.image.user
         password.write_text(f"{PASSWORD}\n", encoding="utf-8")
         password.chmod(0o400)
@@ -118,7 +123,7 @@ class Trial:
             device_id = "emulated"
             [mqtt]
             host = "127.0.0.1"
-            port = {self._broker.port}
+            port = {broker_port}
             username = "{USER}"
             password_file = "/run/secrets/mqtt-password"
             [inference]
@@ -156,7 +161,7 @@ class Trial:
         emulated, here = _seen(self._folder / "data" / "replay"), _seen(own)
         return took_s, agreement_of(emulated, here)
 
-    def _live_through_service(self, heard: list[str]) -> tuple[float, float]:
+    def _live_through_service(self, broker: Broker, heard: list[str]) -> tuple[float, float]:
         """Run the service until it is well and has told of an event; return what was measured."""
         with (self._folder / "service.log").open("wb") as log:
             service = self._emulator.start(self._container.called(), log)
@@ -167,9 +172,9 @@ class Trial:
                 ready_s = time.monotonic() - began_s
                 self._wait(service, lambda: bool(heard), "no event ever reached the broker")
                 self._say("the same without its broker")
-                self._broker.stop()
+                broker.stop()
                 self._wait(service, lambda: not self._is_well(), "it is well without a broker")
-                self._broker.start()
+                broker.start()
                 self._wait(service, self._is_well, "it never got well again")
                 return ready_s, self._stopped_s(service)
             finally:
@@ -212,14 +217,14 @@ class Trial:
         return time.monotonic() - began_s
 
     @contextmanager
-    def _listening(self) -> Iterator[list[str]]:
+    def _listening(self, broker_port: int) -> Iterator[list[str]]:
         """Collect the topics of events that the broker hears of."""
         heard: list[str] = []
         client = paho.Client(CallbackAPIVersion.VERSION2, "listener")
         client.username_pw_set(USER, PASSWORD)
         client.on_connect = lambda client, *_: client.subscribe("camera_app/emulated/+/event", 1)
         client.on_message = lambda _client, _data, message: heard.append(message.topic)
-        client.connect("127.0.0.1", self._broker.port)
+        client.connect("127.0.0.1", broker_port)
         client.loop_start()
         try:
             yield heard

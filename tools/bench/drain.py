@@ -18,12 +18,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import shutil
-import socket
 import statistics
-import subprocess
 import tempfile
 import threading
 import time
@@ -36,14 +33,19 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from camera_app.clock import SystemClock
 from camera_app.config import MqttSettings, RetentionSettings
-from camera_app.demo.broker import free_port
 from camera_app.publish import Publisher, StateBoard, Topics, ledger_message
 from camera_app.store import EventStore, Outbox
 from camera_app.values import BestMoment, Box, ChangeType, Event, EventChange, Size
+from tools.processes import Broker
 
 DEVICE = "bench"
 FRESH_EVERY_S = 0.02
 WINDOWS = (20, 100, 500, 1000)
+LIMITLESS = """allow_anonymous true
+max_inflight_messages 2000
+max_queued_messages 0
+set_tcp_nodelay true
+"""
 VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 
 
@@ -224,37 +226,11 @@ def _by_loop(
     client.disconnect()
 
 
-class Broker:
-    """A mosquitto without limits that would bind."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        config = folder / "mosquitto.conf"
-        limits = "max_inflight_messages 2000\nmax_queued_messages 0\nset_tcp_nodelay true"
-        config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n{limits}\n")
-        program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
-        if program is None:
-            raise SystemExit("mosquitto is not installed")
-        quiet = subprocess.DEVNULL
-        self._process = subprocess.Popen([program, "-c", str(config)], stdout=quiet, stderr=quiet)
-        self._await()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def _await(self) -> None:
-        for _ in range(500):
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise SystemExit("mosquitto does not listen")
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait()
+def start_broker(folder: Path) -> Broker:
+    """Start a mosquitto without limits that would bind."""
+    broker = Broker(folder, LIMITLESS)
+    broker.start()
+    return broker
 
 
 def best_way(port: int, topic: str, messages: list[bytes]) -> tuple[list[Way], dict[str, int]]:
@@ -270,7 +246,7 @@ def peak_kib() -> int:
 
 
 def measure(folder: Path, count: int, rounds: int, window: int) -> dict[str, object]:
-    broker = Broker(folder)
+    broker = start_broker(folder / "broker")
     try:
         full = folder / "full"
         full.mkdir()

@@ -27,7 +27,7 @@ from camera_app.clock import SystemClock
 from camera_app.config import MqttSettings, RetentionSettings
 from camera_app.publish import Publisher, StateBoard, Topics, availability_message
 from camera_app.store import EventStore
-from tools.bench.drain import DEVICE, Broker, change, fill
+from tools.bench.drain import DEVICE, change, fill, start_broker
 from tools.fleet.limits import process_memory_mb
 
 CAMERA = "front"
@@ -158,7 +158,7 @@ def check(lines: Sequence[str], count: int) -> None:
 def measure(folder: Path, count: int) -> dict[str, float]:
     """Return the figures of one run."""
     fill(folder, count)
-    broker = Broker(folder)
+    broker = start_broker(folder / "broker")
     rig = Rig(folder, broker.port)
     try:
         rig.start()

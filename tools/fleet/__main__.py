@@ -17,7 +17,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from tools.bench.drain import Broker
+from tools.bench.drain import start_broker
 from tools.docs.marked import put_into
 from tools.fleet.cameras import Wishes
 from tools.fleet.figures import Figures, table
@@ -109,7 +109,7 @@ def _try(cameras: int, arguments: argparse.Namespace) -> Figures:
         with_discovery=not arguments.no_discovery,
     )
     with tempfile.TemporaryDirectory() as folder:
-        broker = Broker(Path(folder))
+        broker = start_broker(Path(folder) / "broker")
         try:
             found = try_fleet(broker.port, broker.pid, wishes)
         finally:

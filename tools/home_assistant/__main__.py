@@ -12,8 +12,8 @@ from pathlib import Path
 
 from camera_app.demo import make_film
 from tools.home_assistant.environments import EDITIONS, made
-from tools.home_assistant.processes import TrialFailed
 from tools.home_assistant.trial import Report, Trial, table
+from tools.processes import TrialFailed
 
 
 def main() -> int:

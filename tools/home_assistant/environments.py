@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.home_assistant.processes import REPOSITORY, TrialFailed
+from tools.processes import REPOSITORY, TrialFailed
 
 FOLDER = REPOSITORY / ".venv-ha"
 # What a trial uses; each with what it depends on. An older version does not know them all.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from camera_app.demo.broker import free_port
-from tools.home_assistant.processes import Program, wait_for
+from tools.processes import Program, wait_for
 
 START_LIMIT_S = 300.0  # its first start on a busy machine
 _CLIENT = "http://127.0.0.1/"

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
 
+from tools.home_assistant.camera import Camera
 from tools.home_assistant.hub import START_LIMIT_S, Hub
-from tools.home_assistant.processes import Broker, Camera, Program, TrialFailed, wait_for
+from tools.processes import Broker, Program, TrialFailed, wait_for
 
 _log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from tools.install_trial.container import (
     temporary_folder,
 )
 from tools.install_trial.trial import Step, Trial
-from tools.install_trial.waiting import NeverCame
+from tools.processes import TrialFailed
 
 
 def main() -> int:
@@ -37,7 +37,7 @@ def main() -> int:
     for suite in options.suite or ["bookworm"]:
         try:
             _try(suite, options)
-        except (Failed, NeverCame, NoMirror, AssertionError) as problem:
+        except (Failed, TrialFailed, NoMirror, AssertionError) as problem:
             sys.stderr.write(f"{suite}: {type(problem).__name__}: {problem}\n")
             return 1
     return 0
@@ -59,7 +59,7 @@ def _try(suite: str, options: argparse.Namespace) -> None:
         try:
             container.boot()
             Trial(container, options.clip, _tell).run()
-        except (Failed, NeverCame, AssertionError):
+        except (Failed, TrialFailed, AssertionError):
             sys.stderr.write(container.run("journalctl --no-pager -n 60 -o cat -u 'camera-app*'"))
             raise
         finally:

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tools.install_trial.waiting import wait_for
+from tools.processes import wait_for
 
 PACKAGES = (
     "systemd,systemd-sysv,udev,dbus,ca-certificates,procps,python3,python3-venv,mosquitto,"
@@ -95,7 +95,7 @@ class Container:
             stderr=log,
         )
         log.close()
-        wait_for(self._is_up, BOOT_LIMIT_S, "systemd in the container")
+        wait_for("systemd in the container", self._is_up, BOOT_LIMIT_S)
 
     def stop(self) -> None:
         """End all of its processes."""
@@ -104,7 +104,7 @@ class Container:
                 os.kill(self._init, signal.SIGKILL)
             self._process.kill()
             self._process.wait()
-        wait_for(self._is_emptied, 10.0, "the end of the container")
+        wait_for("the end of the container", self._is_emptied, 10.0)
 
     def run(self, command: str, *, limit_s: float = 900.0) -> str:
         """Run a line of shell in it as root; return what it printed.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from camera_app.demo.broker import free_port
 from tools.install_trial.container import Container, Failed
-from tools.install_trial.waiting import wait_for
+from tools.processes import wait_for
 
 CHECKOUT = "/root/camera_app"
 INSTALL = f"{CHECKOUT}/systemd/install.sh"
@@ -79,7 +79,7 @@ class Trial:
         """Try all.
 
         Raises:
-            Failed, NeverCame, AssertionError: Something is not as it should be.
+            Failed, TrialFailed, AssertionError: Something is not as it should be.
         """
         self._bring()
         before = self._files()
@@ -137,7 +137,7 @@ class Trial:
             self._in.run(f"systemctl start {UNIT}")
             event = self._next_event()
             self._found = f"{event['type']}, {event['label']}"
-        wait_for(lambda: "Watching 1 camera" in self._property("StatusText"), 20.0, "the status")
+        wait_for("the status", lambda: "Watching 1 camera" in self._property("StatusText"), 20.0)
         self._found = self._property("StatusText")
 
     def _sandbox(self) -> None:
@@ -160,11 +160,11 @@ class Trial:
             self._write(CONFIG, self._camera + yard)
             self._in.run(f"systemctl reload {UNIT}")
             what = "Watching 2 cameras"
-            wait_for(lambda: what in self._property("StatusText"), 30.0, "the second camera")
+            wait_for("the second camera", lambda: what in self._property("StatusText"), 30.0)
             self._write(CONFIG, self._camera)
             self._in.run(f"systemctl reload {UNIT}")
             what = "Watching 1 camera "
-            wait_for(lambda: what in self._property("StatusText"), 30.0, "its end")
+            wait_for("its end", lambda: what in self._property("StatusText"), 30.0)
             assert self._property("MainPID") == pid
 
     def _wrong_configuration(self) -> None:
@@ -182,7 +182,7 @@ class Trial:
         with self._step("a service that hangs: ended by the watchdog, started again, sees"):
             pid = self._property("MainPID")
             self._in.run(f"kill -STOP {pid}")
-            wait_for(lambda: self._property("NRestarts") == "1", 120.0, "a restart")
+            wait_for("a restart", lambda: self._property("NRestarts") == "1", 120.0)
             assert self._property("MainPID") != pid
             journal = self._in.run(f"journalctl -u {UNIT} --no-pager")
             assert "Watchdog timeout" in journal
@@ -288,13 +288,6 @@ class Trial:
 
     def _write(self, path: str, text: str) -> None:
         (self._in.root / path[1:]).write_text(text)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def broken(text: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 from tools.docs.marked import put_into
-from tools.home_assistant.processes import TrialFailed
+from tools.processes import TrialFailed
 from tools.soak.chaos import Wishes
 from tools.soak.gauges import Growth
 from tools.soak.rig import Rig

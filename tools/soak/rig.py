@@ -15,7 +15,7 @@ import psutil
 from camera_app.models import TRUSTED_VARIABLE
 from tools.edgetpu_sim.sticks import SimulatedStick, SimulatedSticks
 from tools.faults.rig import make_pack
-from tools.home_assistant.processes import REPOSITORY, Broker, Program, wait_for
+from tools.processes import REPOSITORY, Broker, Program, wait_for
 
 DEVICE = "soak"
 RTSP_SERVER = REPOSITORY / "tests" / "servers" / "rtsp_server.py"
@@ -80,15 +80,6 @@ class Service(Program):
         settings.write_text(config)
         command = [sys.executable, "-m", "camera_app", "run", "--config", str(settings)]
         super().__init__(command, folder / "service.log", environment)
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None, "it was not started"
-        return self._process.pid
-
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
 
     def children(self, beginning: str) -> list[psutil.Process]:
         """Return the processes below it whose names begin so."""

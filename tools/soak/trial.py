@@ -17,7 +17,7 @@ from statistics import median
 
 import psutil
 
-from tools.home_assistant.processes import REPOSITORY, TrialFailed, wait_for
+from tools.processes import REPOSITORY, TrialFailed, wait_for
 from tools.soak.chaos import Happening, What, Wishes, plan
 from tools.soak.gauges import LIMITS, Growth, Sample, back_after_s, growth_of, read
 from tools.soak.rig import DEVICE, SOURCE_NAME, STICK_NAME, Rig

@@ -16,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from tools.home_assistant.processes import LIMIT_S, TrialFailed
+from tools.processes import LIMIT_S, TrialFailed
 
 NAME = "witness"
 ANSWER_LIMIT_S = 5.0

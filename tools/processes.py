@@ -1,35 +1,26 @@
-"""Programs that a trial starts, ends and kills: a broker, the camera, and what they write."""
+"""Programs that a trial starts, ends and kills, a broker among them; waiting for what they do."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from camera_app.demo.broker import free_port
+from camera_app.demo.broker import find_mosquitto, free_port
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[1]
 LIMIT_S = 60.0
 LOOK_S = 0.02
-
-
-# A zone in which whoever comes is for longer than two seconds, and a line that some of them cross.
-RULES = """
-[[camera.front.zones]]
-name = "mat"
-polygon = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
-loitering_s = 2.0
-[[camera.front.lines]]
-name = "middle"
-points = [[0.5, 1.0], [0.5, 0.0]]
-labels = ["person"]
+# Everybody may come in, and what is retained is kept over a restart.
+OPEN_AND_KEEPING = """allow_anonymous true
+persistence true
+persistence_location {folder}/
+autosave_interval 1
 """
 
 
@@ -82,6 +73,15 @@ class Program:
                 cwd=REPOSITORY,
             )
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "it was not started"
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def stop(self) -> None:
         """Ask it to end, and wait."""
         self._end(signal.SIGTERM)
@@ -108,63 +108,24 @@ class Program:
 
 
 class Broker(Program):
-    """A real mosquitto; it keeps what is retained over a restart."""
+    """A real mosquitto on a free port of the loopback.
 
-    def __init__(self, folder: Path) -> None:
-        program = shutil.which(
-            "mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
-        )
+    Args:
+        folder: For its files; is made.
+        settings: Lines of its configuration; `{folder}` in them is the folder.
+    """
+
+    def __init__(self, folder: Path, settings: str = OPEN_AND_KEEPING) -> None:
+        program = find_mosquitto()
         if program is None:
-            raise TrialFailed("mosquitto is not installed")
+            raise TrialFailed("first: apt-get install mosquitto")
         folder.mkdir(parents=True)
         self.port = free_port()
-        settings = folder / "mosquitto.conf"
-        settings.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\n"
-            f"persistence true\npersistence_location {folder}/\nautosave_interval 1\n"
-        )
-        super().__init__([program, "-c", str(settings)], folder / "mosquitto.log")
+        file = folder / "mosquitto.conf"
+        listens = f"listener {self.port} 127.0.0.1\nuser root\n"
+        file.write_text(listens + settings.format(folder=folder))
+        super().__init__([program, "-c", str(file)], folder / "mosquitto.log")
 
     def start(self) -> None:
         super().start()
         wait_for("mosquitto", lambda: is_listening(self.port))
-
-
-class Camera(Program):
-    """`camera-app run` with one camera."""
-
-    def __init__(self, folder: Path, port: int, source: str) -> None:
-        folder.mkdir(parents=True)
-        self._folder, self._port, self._source = folder, port, source
-        self._settings = folder / "camera.toml"
-        self.configure()
-        command = [sys.executable, "-m", "camera_app", "run", "--config", str(self._settings)]
-        super().__init__(command, folder / "camera.log")
-
-    def configure(self, *, discovery: str = "device", has_rules: bool = True) -> None:
-        """Write its configuration; takes effect with the next start."""
-        self._settings.write_text(
-            f"""device_id = "trial"
-[data]
-folder = "{self._folder / "data"}"
-[mqtt]
-host = "127.0.0.1"
-port = {self._port}
-snapshots = true
-live_interval_s = 2.0
-status_interval_s = 2.0
-[home_assistant]
-discovery = "{discovery}"
-birth_delay_s = 1.0
-[profile.away]
-threshold = 0.45
-[inference]
-model = ["person_large", "face"]
-cpu_seats = 1
-edgetpu = "off"
-[camera.front]
-source = "{self._source}"
-fps = 5
-motion.hold_s = 1.0
-{RULES if has_rules else ""}"""
-        )
