@@ -19,7 +19,7 @@ import pytest
 from camera_app.capture import LiveSource, live
 from camera_app.capture.backoff import BackOff
 from camera_app.capture.child import MEMORY_LIMIT_BYTES
-from camera_app.capture.source import MOST_PIXELS
+from camera_app.capture.source import MOST_PIXELS, Reason
 from camera_app.capture.wire import FRAME, MEMORY, FrameReceiver, Unintelligible
 from camera_app.children import Channel, ChannelClosed, ChildProcess, bound_memory, make_shared
 from camera_app.clock import SystemClock
@@ -31,7 +31,8 @@ LIMIT_S = 60.0
 GROWTH_LIMIT_BYTES = 64 * 1024 * 1024
 PIECE = b"\xff" * 65536
 
-Answer = Callable[[Callable[[bytes], object]], None]
+# One that returns True has not ended: the line stays open, and nothing more comes.
+Answer = Callable[[Callable[[bytes], object]], bool | None]
 
 
 class HostileCamera:
@@ -39,6 +40,7 @@ class HostileCamera:
 
     def __init__(self, answers: Sequence[Answer]) -> None:
         self.asked = 0
+        self._over = threading.Event()
         turns = itertools.chain(answers, itertools.repeat(answers[-1]))
         camera = self
 
@@ -46,7 +48,8 @@ class HostileCamera:
             def do_GET(self) -> None:
                 camera.asked += 1
                 with suppress(OSError):  # who asked was ended, as it should be
-                    next(turns)(self.wfile.write)
+                    if next(turns)(self.wfile.write):
+                        camera._over.wait(LIMIT_S)
 
             def log_message(self, *arguments: object) -> None:
                 pass
@@ -61,6 +64,7 @@ class HostileCamera:
         return f"http://127.0.0.1:{self._http.server_address[1]}/live"
 
     def stop(self) -> None:
+        self._over.set()
         self._http.shutdown()
         self._thread.join(5)
         self._http.server_close()
@@ -130,6 +134,14 @@ def sends(content_type: str, body: bytes) -> Answer:
     return lambda write: write(head(content_type) + body) and None
 
 
+def then_nothing(beginning: bytes) -> Answer:
+    def answer(write: Callable[[bytes], object]) -> bool:
+        write(beginning)
+        return True
+
+    return answer
+
+
 def without_end(beginning: bytes, piece: bytes) -> Answer:
     def answer(write: Callable[[bytes], object]) -> None:
         write(beginning)
@@ -187,23 +199,44 @@ def test_a_stream_of_every_bad_kind_costs_its_own_process_and_the_next_good_one_
     assert psutil.Process().memory_info().rss - before < GROWTH_LIMIT_BYTES
 
 
+def test_what_never_ends_is_ended_by_the_deadline(
+    hostile: Hostile, watch: Callable[[str], Watched]
+) -> None:
+    """Nothing else ends these: what reads them has no limit of its own."""
+    answers = {
+        "header line": without_end(b"HTTP/1.0 200 OK\r\nX-More: ", PIECE.replace(b"\xff", b"y")),
+        "header": without_end(b"HTTP/1.0 200 OK\r\n", b"X-More: yes\r\n" * 1000),
+        "part header": without_end(head(MJPEG) + b"--x\r\n", b"X-More: yes\r\n" * 1000),
+        "nothing": then_nothing(b""),
+        "nothing after half a header": then_nothing(b"HTTP/1.0 200 OK\r\n"),
+        "nothing after the header": then_nothing(head("video/mp2t")),
+        "nothing after half a picture": then_nothing(head(MJPEG) + b"--x\r\n\r\n\xff\xd8"),
+    }
+    before = psutil.Process().memory_info().rss
+    cameras = {name: hostile(answer) for name, answer in answers.items()}
+    watched = {name: watch(camera.url) for name, camera in cameras.items()}
+    lost = {name: set(one.wait_lost(1)) for name, one in watched.items()}
+    assert lost == {name: {Reason.STALLED} for name in answers}
+    assert all(camera.asked for camera in cameras.values())
+    assert not any(one.source.stats().frames for one in watched.values())
+    assert psutil.Process().memory_info().rss - before < GROWTH_LIMIT_BYTES
+
+
 @pytest.mark.parametrize(
     "answer",
     [
-        without_end(b"HTTP/1.0 200 OK\r\nX-More: ", PIECE.replace(b"\xff", b"y")),
-        without_end(b"HTTP/1.0 200 OK\r\n", b"X-More: yes\r\n" * 1000),
-        without_end(head(MJPEG) + b"--x\r\n", b"X-More: yes\r\n" * 1000),
         without_end(head("application/vnd.apple.mpegurl") + b"#EXTM3U\n", b"#EXT-X\n" * 1000),
         without_end(head("video/mp2t"), PIECE),
     ],
-    ids=["header line", "header", "part header", "playlist", "nothing"],
+    ids=["playlist", "noise"],
 )
-def test_what_never_ends_is_ended_by_the_deadline(
+def test_what_never_becomes_video_is_given_up(
     hostile: Hostile, watch: Callable[[str], Watched], answer: Answer
 ) -> None:
+    """By what reads it after some megabytes; by the deadline, where those take longer."""
     before = psutil.Process().memory_info().rss
     watched = watch(hostile(answer).url)
-    watched.wait_lost(1)
+    assert set(watched.wait_lost(1)) <= {Reason.UNSUPPORTED, Reason.STALLED}
     assert watched.source.stats().frames == 0
     assert psutil.Process().memory_info().rss - before < GROWTH_LIMIT_BYTES
 
