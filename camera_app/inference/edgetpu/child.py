@@ -42,7 +42,12 @@ from camera_app.inference.runtime import TensorSpec, TfliteInterpreter, choose_r
 
 ENTRY = "camera_app.inference.edgetpu.child:run"
 
-# A network and its library take less than a quarter of it.
+# Of what a process writes for itself (RLIMIT_DATA), not of its address space: the real library maps
+# the registers of a card and the memory that it shares with its driver as shared, and a network's
+# file is mapped to be read; none of it counts. What counts, by the library's sources: copies of
+# instructions and weights (some megabytes; the chip holds 8), 32 buffers of 1 KB for what comes in,
+# pieces of 1 MB on their way out, and the stacks of a handful of threads, 8 MB each. All that is
+# little beside Python, the runtime and several networks, which take less than a quarter of it.
 MEMORY_LIMIT_BYTES = 1024 * 1024 * 1024
 
 LIBRARY_ENTRY = "camera_app.inference.edgetpu.child:tell_library"
