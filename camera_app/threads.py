@@ -13,9 +13,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from camera_app.kernel import numbers_of
 from camera_app.logs import about_camera
 
 T = TypeVar("T")
@@ -241,13 +241,7 @@ class Worker:
         thread = self._thread
         if thread is None or thread.native_id is None:
             return None
-        try:
-            counters = Path(f"/proc/self/task/{thread.native_id}/io").read_text(encoding="ascii")
-        except OSError:
-            return None  # it has just ended, or the kernel was made without such accounts
-        return next(
-            (int(line[7:]) for line in counters.splitlines() if line.startswith("wchar: ")), None
-        )
+        return numbers_of(f"/proc/self/task/{thread.native_id}/io").get("wchar")
 
     def wake(self) -> None:
         """Interrupt whatever `run_once` waits on besides `self.stopping`; nothing by default."""

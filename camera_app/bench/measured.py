@@ -16,9 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from camera_app.bench.processes import cpu_s_of, pss_bytes, tree
+from camera_app.bench.processes import cpu_s_of, pss_bytes
 from camera_app.clock import NS_PER_S
 from camera_app.errors import CommandRefused, UsageError
+from camera_app.kernel import tree
 
 MEASURED = "measured"  # name of the one camera
 CPU = "cpu"  # name of the device that is no stick

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 
-PROC = Path("/proc")
-_KIB = 1024
+from camera_app.kernel import PROC, memory_bytes, numbers_of, text_of, tree
+
 _SCHEDULED = 2
-
-
-def tree(pid: int) -> list[int]:
-    """Return a process and all below it, those that have ended meanwhile left out."""
-    return [pid, *_below(pid)]
-
-
-def _below(pid: int) -> Iterator[int]:
-    with suppress(OSError):  # it has ended since
-        for task in (PROC / str(pid) / "task").iterdir():
-            for word in (task / "children").read_text().split():
-                yield from tree(int(word))
 
 
 def pss_mb(pid: int) -> float:
@@ -32,15 +19,7 @@ def pss_mb(pid: int) -> float:
 
 def pss_bytes(pids: Iterable[int]) -> int:
     """Return the memory of processes; what several share is counted once."""
-    return sum(map(_pss_bytes, pids))
-
-
-def _pss_bytes(pid: int) -> int:
-    with suppress(OSError):
-        for line in (PROC / str(pid) / "smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * _KIB
-    return 0
+    return sum(memory_bytes(pid) or 0 for pid in pids)
 
 
 def cpu_s(pid: int) -> float:
@@ -63,17 +42,11 @@ def _cpu_s(pid: int) -> float:
 
 def written_bytes(pid: int) -> int:
     """Return what a process has had written to disks so far."""
-    with suppress(OSError):
-        for line in (PROC / str(pid) / "io").read_text().splitlines():
-            if line.startswith("write_bytes:"):
-                return int(line.split()[1])
-    return 0
+    return numbers_of(PROC / str(pid) / "io").get("write_bytes", 0)
 
 
 def available_memory_bytes() -> int:
     """Return what processes may use together: of the machine, or of our control group if less."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with suppress(OSError):
-        text = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        return min(total, int(text)) if text.isdecimal() else total
-    return total
+    limit = text_of("/sys/fs/cgroup/memory.max")
+    return min(total, int(limit)) if limit.isdecimal() else total

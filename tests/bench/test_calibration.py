@@ -11,13 +11,14 @@ import pytest
 from camera_app.bench.calibration import calibrate, read_costs, source_key, write_costs
 from camera_app.bench.films import FPS, write_film
 from camera_app.bench.measured import MeasuredService
-from camera_app.bench.processes import cpu_s_of, pss_bytes, tree
+from camera_app.bench.processes import cpu_s_of, pss_bytes
 from camera_app.capture import ClipReader
 from camera_app.cli import main
 from camera_app.config import parse_config
 from camera_app.errors import StoreError
 from camera_app.health import read_activities
 from camera_app.inference.known_answers import known_picture
+from camera_app.kernel import tree
 from camera_app.models import find_pack
 from camera_app.values import Size
 

@@ -16,6 +16,7 @@ import pytest
 from camera_app.bench import processes
 from camera_app.bench import service as bench
 from camera_app.cli import main
+from camera_app.kernel import tree
 
 BUSY = "x = 0\nprint('on', flush=True)\nwhile True: x += 1"
 
@@ -74,7 +75,7 @@ def busy() -> Iterator[int]:
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     assert parent.stdout.readline() == "on\n"
-    below = processes.tree(parent.pid)[1:]
+    below = tree(parent.pid)[1:]
     yield parent.pid
     for pid in below:
         os.kill(pid, 9)
@@ -90,8 +91,8 @@ def test_a_tree_is_counted_with_all_below_it(busy: int) -> None:
             break
         pause.wait(0.02)
     assert processes.cpu_s(busy) >= before_s + 0.2
-    assert len(processes.tree(busy)) == 2
-    assert processes.pss_mb(busy) > processes.pss_mb(processes.tree(busy)[1]) > 1
+    assert len(tree(busy)) == 2
+    assert processes.pss_mb(busy) > processes.pss_mb(tree(busy)[1]) > 1
 
 
 def test_a_process_that_has_ended_takes_nothing() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from camera_app.kernel import PROC, memory_bytes, numbers_of, tree
 
 SERVICE = "service"
 
@@ -37,7 +38,7 @@ class ProcessFigures:
     written_bytes: int | None = None
 
 
-def our_processes(proc: Path = Path("/proc"), pid: int | None = None) -> tuple[ProcessFigures, ...]:
+def our_processes(proc: Path = PROC, pid: int | None = None) -> tuple[ProcessFigures, ...]:
     """Return this process and all below it; one that ends meanwhile is left out.
 
     Args:
@@ -47,29 +48,22 @@ def our_processes(proc: Path = Path("/proc"), pid: int | None = None) -> tuple[P
     top = os.getpid() if pid is None else pid
     booted_s = _booted_s(proc)
     found = []
-    for number in _tree(proc, top):
+    for number in tree(top, proc):
         with suppress(OSError, ValueError, IndexError):
-            found.append(_figures(proc / str(number), booted_s, is_service=number == top))
+            found.append(_figures(number, proc, booted_s, is_service=number == top))
     return tuple(found)
 
 
-def _tree(proc: Path, pid: int) -> Iterator[int]:
-    yield pid
-    with suppress(OSError):
-        for task in (proc / str(pid) / "task").iterdir():
-            for child in _text(task / "children").split():
-                yield from _tree(proc, int(child))
-
-
-def _figures(process: Path, booted_s: float, *, is_service: bool) -> ProcessFigures:
+def _figures(pid: int, proc: Path, booted_s: float, *, is_service: bool) -> ProcessFigures:
+    process = proc / str(pid)
     # The name stands in brackets and may hold anything; what follows it does not.
     head, _, rest = (process / "stat").read_text("utf-8", "replace").rpartition(")")
     fields = rest.split()
     ticks = os.sysconf("SC_CLK_TCK")
-    counters = _pairs(_text(process / "io"))
+    counters = numbers_of(process / "io")
     return ProcessFigures(
         name=SERVICE if is_service else head.partition("(")[2],
-        memory_bytes=_memory_bytes(process),
+        memory_bytes=memory_bytes(pid, proc),
         cpu_s=(int(fields[11]) + int(fields[12])) / ticks,
         threads=int(fields[17]),
         open_files=_open_files(process),
@@ -77,11 +71,6 @@ def _figures(process: Path, booted_s: float, *, is_service: bool) -> ProcessFigu
         storage_bytes=counters.get("write_bytes"),
         written_bytes=counters.get("wchar"),
     )
-
-
-def _memory_bytes(process: Path) -> int | None:
-    kibibytes = _pairs(_text(process / "smaps_rollup")).get("Pss")
-    return None if kibibytes is None else kibibytes * 1024
 
 
 def _open_files(process: Path) -> int | None:
@@ -92,17 +81,9 @@ def _open_files(process: Path) -> int | None:
 
 
 def _booted_s(proc: Path) -> float:
-    return float(_pairs(_text(proc / "stat")).get("btime", 0))
-
-
-def _pairs(text: str) -> dict[str, int]:
-    """Return the first number of each line under the line's first word."""
-    words = (line.replace(":", " ").split() for line in text.splitlines())
-    return {word[0]: int(word[1]) for word in words if len(word) > 1 and word[1].isdecimal()}
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+    """Return when the machine started; the file is long where there are many interrupts."""
+    with suppress(OSError, ValueError):
+        for line in (proc / "stat").read_text(encoding="ascii").splitlines():
+            if line.startswith("btime "):
+                return float(line[6:])
+    return 0.0

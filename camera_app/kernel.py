@@ -1,0 +1,55 @@
+"""Reads the small files of the kernel, and in them what it tells of processes. No rule.
+
+A process that has ended, and what a kernel was made without, tells nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+PROC = Path("/proc")
+_KIB = 1024
+# The kernel gives as much of a small file as is asked for; what follows is of no interest here.
+_LONGEST_BYTES = 16 * 1024
+
+
+def text_of(path: Path | str) -> str:
+    """Return what stands in a small file of the kernel; empty where there is none."""
+    # Several are read every second: without Python's file objects that costs a third.
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # not there
+        return ""
+    try:
+        return os.read(descriptor, _LONGEST_BYTES).decode("utf-8", "replace").strip()
+    except OSError:  # it has ended since, or is a sensor that does not answer just now
+        return ""
+    finally:
+        os.close(descriptor)
+
+
+def numbers_of(path: Path | str) -> Mapping[str, int]:
+    """Return the first number of each line of a file under the line's first word."""
+    words = (line.replace(":", " ").split() for line in text_of(path).splitlines())
+    return {word[0]: int(word[1]) for word in words if len(word) > 1 and word[1].isdecimal()}
+
+
+def tree(pid: int, proc: Path = PROC) -> list[int]:
+    """Return a process and all below it, each before its own."""
+    return [pid, *_below(pid, proc)]
+
+
+def _below(pid: int, proc: Path) -> Iterator[int]:
+    with suppress(OSError):  # it has ended since
+        for task in (proc / str(pid) / "task").iterdir():
+            for child in text_of(task / "children").split():
+                yield from tree(int(child), proc)
+
+
+def memory_bytes(pid: int, proc: Path = PROC) -> int | None:
+    """Return the memory of a process; what several share counts for each in part (PSS)."""
+    kibibytes = numbers_of(proc / str(pid) / "smaps_rollup").get("Pss")
+    return None if kibibytes is None else kibibytes * _KIB
