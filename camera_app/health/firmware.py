@@ -7,10 +7,12 @@ the work is told by whoever reads them.
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+from camera_app.kernel import text_of
 
 _log = logging.getLogger(__name__)
 
@@ -20,8 +22,6 @@ HWMON = "sys/class/hwmon"
 THROTTLED_FILE = "sys/devices/platform/soc/soc:firmware/get_throttled"
 VCGENCMD = ("usr/bin/vcgencmd", "opt/vc/bin/vcgencmd")
 VCGENCMD_LIMIT_S = 1.0
-# The kernel gives as much of a small file as is asked for; what follows is of no interest here.
-LONGEST_FILE_BYTES = 16 * 1024
 CPU_ZONES = ("cpu", "soc", "x86_pkg_temp", "acpitz")
 
 # Bits of the firmware's word: what holds now. The same, so much higher: what has ever been.
@@ -30,20 +30,47 @@ THROTTLED_BITS = (1, 2, 3)  # clock capped, clock throttled, soft limit of tempe
 SINCE_START_SHIFT = 16
 
 
-def cpu_temperature_c(root: Path) -> float | None:
-    """Return how hot the processor is, the hottest of its zones; None where nothing tells."""
-    found = [
-        celsius
-        for zone in entries(root / THERMAL, "thermal_zone")
-        if text_of(zone / "type").lower().startswith(CPU_ZONES)
-        and (celsius := _celsius(text_of(zone / "temp"))) is not None
-    ]
-    return max(found, default=None)
+@dataclass(frozen=True, slots=True)
+class Sensors:
+    """Where a machine tells its heat, and whether its supply is weak.
+
+    Attributes:
+        temperatures: Files of the processor's zones.
+        alarms: Files of the kernel's own watch of the supply; none: there is no watch.
+    """
+
+    temperatures: tuple[Path, ...] = ()
+    alarms: tuple[Path, ...] = ()
+
+    @classmethod
+    def find(cls, root: Path) -> Sensors:
+        """Look for them; which there are changes only when a driver comes or goes."""
+        return cls(
+            tuple(
+                zone / "temp"
+                for zone in _entries(root / THERMAL, "thermal_zone")
+                if text_of(zone / "type").lower().startswith(CPU_ZONES)
+            ),
+            tuple(
+                chip / "in0_lcrit_alarm"
+                for chip in _entries(root / HWMON, "hwmon")
+                if text_of(chip / "name") == "rpi_volt"
+            ),
+        )
+
+    def cpu_temperature_c(self) -> float | None:
+        """Return how hot the processor is, the hottest of its zones; None where nothing tells."""
+        told = (_celsius(text_of(file)) for file in self.temperatures)
+        return max((celsius for celsius in told if celsius is not None), default=None)
+
+    def has_low_voltage_alarm(self) -> bool | None:
+        """Return whether the kernel's watch of the supply is alarmed; None: there is no watch."""
+        return any(text_of(file) == "1" for file in self.alarms) if self.alarms else None
 
 
 def told_throttled_bits(root: Path) -> int | None:
     """Return the firmware's word as the kernel passes it on; None where it does not."""
-    text = text_of(root / THROTTLED_FILE)
+    text = text_of(f"{root}/{THROTTLED_FILE}")
     return _hexadecimal(text) if text else None
 
 
@@ -66,37 +93,12 @@ def asked_throttled_bits(root: Path) -> int | None:
     return _hexadecimal(done.stdout.decode("ascii", "replace").partition("=")[2])
 
 
-def has_low_voltage_alarm(root: Path) -> bool | None:
-    """Return whether the kernel's own watch of the supply is alarmed; None: there is no watch."""
-    alarms = [
-        text_of(chip / "in0_lcrit_alarm")
-        for chip in entries(root / HWMON, "hwmon")
-        if text_of(chip / "name") == "rpi_volt"
-    ]
-    return "1" in alarms if alarms else None
-
-
-def entries(folder: Path, prefix: str) -> Iterator[Path]:
+def _entries(folder: Path, prefix: str) -> Iterator[Path]:
     """Yield what lies in a folder of sysfs under names that begin so, in order."""
     try:
         yield from sorted(path for path in folder.iterdir() if path.name.startswith(prefix))
     except OSError:  # a machine without such a folder
         return
-
-
-def text_of(path: Path) -> str:
-    """Return what stands in a small file of the kernel; empty where there is none."""
-    # Several are read every second: without Python's file objects that costs a third.
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # not there
-        return ""
-    try:
-        return os.read(descriptor, LONGEST_FILE_BYTES).decode("utf-8", "replace").strip()
-    except OSError:  # a sensor that does not answer just now
-        return ""
-    finally:
-        os.close(descriptor)
 
 
 def _celsius(text: str) -> float | None:

@@ -14,6 +14,7 @@ from camera_app.config import SnapshotSettings
 from camera_app.health.status import DeviceFigures, Standing, status_of
 from camera_app.media import tidy
 from camera_app.publish import (
+    FallbackStatus,
     StateBoard,
     Topics,
     availability_message,
@@ -72,6 +73,7 @@ class Heartbeat(Worker):
         self._readers = tuple(readers)
         # Owned by this thread.
         self._standing = Standing()
+        self._told_fallback: FallbackStatus | None = None
         self._told_ns: int | None = None
         self._told_alarm: tuple[str, str] | None = None  # level of the disk, state of the store
         self._tidied_ns: int | None = None
@@ -111,7 +113,9 @@ class Heartbeat(Worker):
 
     def _tell_fallback(self, figures: DeviceFigures) -> None:
         status = self._standing.fallback(figures.executor, self._clock.wall_ns())
-        self._board.put(self._topics.fallback, fallback_message(status))
+        if status is not self._told_fallback:
+            self._told_fallback = status
+            self._board.put(self._topics.fallback, fallback_message(status))
 
     def _tidy(self) -> None:
         self.promise(TIDY_LIMIT_S)

@@ -15,16 +15,16 @@ from camera_app.clock import Clock, nanoseconds, seconds
 from camera_app.health.firmware import (
     THROTTLED_BITS,
     UNDER_VOLTAGE_BIT,
+    Sensors,
     asked_throttled_bits,
-    cpu_temperature_c,
-    has_low_voltage_alarm,
-    text_of,
     told_throttled_bits,
 )
 from camera_app.inference.edgetpu.places import system_root
+from camera_app.kernel import text_of
 from camera_app.scheduling import Pressure
 
 VCGENCMD_EVERY_S = 5.0  # it starts a process
+SENSORS_EVERY_S = 60.0  # a driver may be loaded after us
 
 NEW_SHARE = 0.3  # weight of the newest second in the share of other work
 
@@ -61,17 +61,25 @@ class PressureGauge:
         self._others_share = 0.0
         self._asked_ns: int | None = None
         self._bits = 0
+        self._found_ns: int | None = None
+        self._sensors = Sensors()
 
     def read(self) -> Pressure:
         """Return the pressure now."""
-        bits = self._throttled_bits()
+        bits, sensors = self._throttled_bits(), self._known_sensors()
         return Pressure(
-            temperature_c=cpu_temperature_c(self._root),
+            temperature_c=sensors.cpu_temperature_c(),
             throttled=any(bits >> bit & 1 for bit in THROTTLED_BITS),
             under_voltage=bool(bits >> UNDER_VOLTAGE_BIT & 1)
-            or bool(has_low_voltage_alarm(self._root)),
+            or bool(sensors.has_low_voltage_alarm()),
             cpu_busy_share=self._cpu_busy_share(),
         )
+
+    def _known_sensors(self) -> Sensors:
+        now_ns = self._clock.monotonic_ns()
+        if self._found_ns is None or now_ns - self._found_ns >= nanoseconds(SENSORS_EVERY_S):
+            self._found_ns, self._sensors = now_ns, Sensors.find(self._root)
+        return self._sensors
 
     def _throttled_bits(self) -> int:
         told = told_throttled_bits(self._root)
@@ -85,7 +93,7 @@ class PressureGauge:
 
     def _cpu_busy_share(self) -> float:
         """Return the share of all cores that others took of late; smoothed."""
-        times = _cpu_times(text_of(self._root / "proc/stat"))
+        times = _cpu_times(text_of(f"{self._root}/proc/stat"))
         if times is None:
             return 0.0
         ours_ns = self._networks_cpu_ns()

@@ -64,6 +64,7 @@ class EventStore:
         is_stamped: bool = True,
     ) -> None:
         self.path = path
+        self._files = (path, Path(f"{path}-wal"))  # that take the space
         self._clock = clock
         self._retention = retention
         self._group_limit = group_limit
@@ -199,7 +200,7 @@ class EventStore:
         return replace(
             stats,
             oldest_unsent_age_s=age_s,
-            size_bytes=_size_bytes(self.path),
+            size_bytes=sum(map(_file_bytes, self._files)),
             written_bytes=None if writer is None else writer.written_bytes,
         )
 
@@ -223,10 +224,6 @@ def _lock_beside(path: Path) -> int:
             "another camera-app writes to this database", where=str(path), remedy=remedy
         ) from error
     return descriptor
-
-
-def _size_bytes(path: Path) -> int:
-    return sum(_file_bytes(Path(f"{path}{suffix}")) for suffix in ("", "-wal"))
 
 
 def _file_bytes(path: Path) -> int:

@@ -62,6 +62,13 @@ def test_the_hottest_zone_of_the_processor_counts(machine: Machine) -> None:
     assert machine.gauge.read().temperature_c == 63.0
 
 
+def test_a_sensor_whose_driver_comes_late_is_found(machine: Machine) -> None:
+    assert machine.gauge.read().temperature_c is None
+    machine.zone(0, "cpu-thermal", "61500")
+    machine.clock.advance(60.0)
+    assert machine.gauge.read().temperature_c == 61.5
+
+
 @pytest.mark.parametrize(
     ("word", "is_throttled", "is_low"),
     [

@@ -12,8 +12,8 @@ from camera_app.health.firmware import (
     SINCE_START_SHIFT,
     THROTTLED_BITS,
     UNDER_VOLTAGE_BIT,
+    Sensors,
     asked_throttled_bits,
-    has_low_voltage_alarm,
     told_throttled_bits,
 )
 
@@ -84,7 +84,7 @@ def read(machine: Machine) -> Supply:
     bits = told_throttled_bits(machine.root)
     if bits is None:
         bits = asked_throttled_bits(machine.root)
-    return Supply(bits, has_low_voltage_alarm(machine.root), machine.is_pi)
+    return Supply(bits, Sensors.find(machine.root).has_low_voltage_alarm(), machine.is_pi)
 
 
 def judge(supply: Supply, user: str) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from camera_app.doctor.findings import Finding
 from camera_app.doctor.subject import Check, Examined, Kinds, Subject
-from camera_app.health.firmware import cpu_temperature_c
+from camera_app.health.firmware import Sensors
 
 # A Raspberry Pi begins to slow down at 80 °C, and does so in earnest at 85 °C.
 HOT_C = 80.0
@@ -30,7 +30,7 @@ WARM = _kinds.warning(
 
 def examine(subject: Subject) -> Examined:
     """Read the hottest zone of the processor."""
-    celsius = cpu_temperature_c(subject.machine.root)
+    celsius = Sensors.find(subject.machine.root).cpu_temperature_c()
     if celsius is None:
         return Examined(skipped="this machine does not tell")
     return Examined((f"{celsius:.1f} °C",), tuple(judge(celsius)))
