@@ -10,13 +10,14 @@ PRIVATE = 0o600  # read and written by its owner alone
 USUAL = 0o666  # what the process's mask leaves of it
 
 
-def replace_text(path: Path, text: str, mode: int = USUAL) -> None:
+def replace_text(path: Path, text: str, mode: int = USUAL, *, is_to_last: bool = True) -> None:
     """Put a text in place of what a file held; when this returns, it survives a power cut.
 
     Args:
         path: The file; its folder is there.
         text: What it is to hold.
         mode: Who may read it; the process's mask takes away from that.
+        is_to_last: Whether it has to survive one; what is of this moment only wears no disk.
 
     Raises:
         OSError: It cannot be written; what was there is still there.
@@ -28,9 +29,11 @@ def replace_text(path: Path, text: str, mode: int = USUAL) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
             opened.write(text)
             opened.flush()
-            os.fsync(opened.fileno())
+            if is_to_last:
+                os.fsync(opened.fileno())
         part.replace(path)
-        sync_folder(path.parent)
+        if is_to_last:
+            sync_folder(path.parent)
     except OSError:
         with suppress(OSError):
             part.unlink()

@@ -1,9 +1,10 @@
 """Whether the running service can see and deliver, as it is told to others on this machine.
 
-The service writes it about once a second into its runtime folder, which lies in memory; `camera-app
-health` reads it. One that hangs or was killed leaves a file that grows old, so its age is a part
-of what it says. The rule by which it is decided is in `health/readiness.py`. Nothing here needs
-more than the standard library: a health check is started every half minute, for a year.
+The service writes it every two seconds, and at once when it changes, into its runtime folder, which
+lies in memory; `camera-app health` reads it. One that hangs or was killed leaves a file that grows
+old, so its age is a part of what it says. The rule by which it is decided is in
+`health/readiness.py`. Nothing here needs more than the standard library: a health check is started
+every half minute, for a year.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from camera_app.errors import HealthUnknown
 RUNTIME_VARIABLE = "RUNTIME_DIRECTORY"  # as systemd sets it
 FILE_NAME = "readiness.json"
 SCHEMA = 1
-# The service writes every second; a machine under load or heat may keep it waiting for some.
+# The service writes every two seconds; a machine under load or heat may keep it waiting for some.
 STALE_AFTER_S = 10.0
 
 
@@ -114,7 +115,8 @@ def write_readiness(folder: Path, readiness: Readiness, now_ns: int) -> None:
         ],
         "told_ns": now_ns,
     }
-    replace_text(folder / FILE_NAME, json.dumps(plain, indent=2) + "\n")
+    # It need not last, and should the folder lie on a card after all, that must not wear out.
+    replace_text(folder / FILE_NAME, json.dumps(plain, indent=2) + "\n", is_to_last=False)
 
 
 def read_readiness(folder: Path, now_ns: int) -> ReadinessReport:

@@ -13,7 +13,7 @@ from camera_app.readiness import ReadinessReport, read_readiness, runtime_folder
 
 DESCRIPTION = """Whether the service that runs here can see and can deliver, and if not, why.
 
-Reads the file that the service writes about once a second into its runtime folder, and asks nobody
+Reads the file that the service keeps true in its runtime folder, second by second, and asks nobody
 else: quick enough for a container's health check."""
 
 EPILOGUE = "exit codes: 0 ready, 1 not ready, no service, or one that hangs, 2 not understood"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from camera_app.capture import SourceStats
 from camera_app.clock import ManualClock
 from camera_app.errors import HealthUnknown
 from camera_app.health import ReadinessFile
@@ -96,6 +97,45 @@ def test_the_log_has_each_change_once(
             file.tell(figures)
 
     assert caplog.messages == ["not ready: store: is full", "ready"]
+
+
+def test_what_fails_is_logged_once_in_whatever_words_and_as_a_warning_once_it_was_ready(
+    file: ReadinessFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A source that is away says with each attempt how long it waits for the next."""
+    away = [
+        replace(
+            WELL,
+            cameras={
+                "front": replace(
+                    WELL.cameras["front"],
+                    source=SourceStats(state=f"refused, next try in {wait_s} s"),
+                )
+            },
+        )
+        for wait_s in (1, 2, 4)
+    ]
+    with caplog.at_level(logging.INFO):
+        for figures in (*away, WELL, *away):
+            file.tell(figures)
+
+    told = "not ready: camera front: brings no pictures: refused, next try in 1 s"
+    assert caplog.messages == [told, "ready", told]
+    assert [record.levelname for record in caplog.records] == ["INFO", "INFO", "WARNING"]
+
+
+def test_what_has_not_changed_is_written_anew_long_before_it_is_stale(
+    file: ReadinessFile, tmp_path: Path, clock: ManualClock
+) -> None:
+    ages_s = []
+    for _ in range(6):
+        file.tell(WELL)
+        ages_s.append(read_readiness(tmp_path, clock.monotonic_ns()).age_s)
+        clock.advance(1.0)
+
+    assert ages_s == [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]
+    file.tell(FULL)
+    assert not read_readiness(tmp_path, clock.monotonic_ns()).readiness.is_ready
 
 
 def test_the_file_says_what_it_says_to_other_programs(file: ReadinessFile, tmp_path: Path) -> None:
