@@ -53,11 +53,6 @@ class FilmFile:
         self.ends_ns = 0
         self.is_begun = False
 
-    @property
-    def size_bytes(self) -> int:
-        """What it takes on the disk so far."""
-        return 0 if self._file is None else self._file.size_bytes
-
     def open(self) -> None:
         """Make the file, readable for its owner alone.
 
@@ -140,7 +135,6 @@ class _SyncedFile:
         self._descriptor: int | None = os.open(path, flags, 0o600)
         self._has_fragment = False
         self._is_refused = False
-        self.size_bytes = 0
 
     # What FFmpeg calls
 
@@ -151,7 +145,6 @@ class _SyncedFile:
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
         self._has_fragment = self._has_fragment or data[4:8] == _FRAGMENT
-        self.size_bytes = max(self.size_bytes, self.tell())
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:

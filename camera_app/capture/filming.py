@@ -271,18 +271,24 @@ class FilmWriter:
         self._waiting: deque[_Beginning | _Ending | Piece] = deque()
         self._waiting_bytes = 0
         self._left_out = 0  # of the film whose pieces are put now
+        self._put_bytes = 0  # the same
         self._is_lossy = False  # pieces are left out until the next key picture
         self._is_stopped = False
         self._news: deque[FilmNews] = deque()
         self.failed: Path | None = None  # the last film that was given up
-        self.size_bytes = 0  # of the film that is being written
+
+    @property
+    def size_bytes(self) -> int:
+        """What the film whose pieces are put now takes, or will."""
+        with self._changed:
+            return self._put_bytes
 
     def start(self) -> None:
         self._thread.start()
 
     def begin(self, path: Path, make: Make) -> None:
         with self._changed:
-            self._left_out, self._is_lossy = 0, False
+            self._left_out, self._put_bytes, self._is_lossy = 0, 0, False
             self._waiting.append(_Beginning(path, make))
             self._changed.notify()
 
@@ -296,6 +302,7 @@ class FilmWriter:
                 return
             self._waiting.append(piece)
             self._waiting_bytes += len(piece.data)
+            self._put_bytes += len(piece.data)
             self._changed.notify()
 
     def end(self, why: str, ends_ns: int | None = None) -> None:
@@ -339,7 +346,7 @@ class FilmWriter:
         if isinstance(job, _Beginning):
             from camera_app.capture.film_file import FilmFile
 
-            self._path, self._is_told, self.size_bytes = job.path, False, 0
+            self._path, self._is_told = job.path, False
             self._film = FilmFile(job.path, job.make)
             self._film.open()
         elif self._film is None:
@@ -353,7 +360,6 @@ class FilmWriter:
             self._film = None
 
     def _note_progress(self, film: FilmFile) -> None:
-        self.size_bytes = film.size_bytes
         if film.is_begun and not self._is_told:
             self._is_told = True
             self._tell(FilmNews(str(self._path), begins_ns=film.begins_ns))

@@ -124,12 +124,28 @@ def test_a_film_that_takes_too_much_is_ended_as_if_it_were_long(
     film.order()
     film.run(1.0)
     film.order(film.wish("a.mp4", 0.0, 1000.0, goes_on=True, limit_bytes=2000))
-    for _ in range(100):
-        film.run(0.1)
-        film.heard += film.desk.news()
-        # The size is known when it is written, on another thread.
-        wait_until(lambda: not film.desk._writer._waiting)
+    film.run(9.0)
     assert film.news(FilmEnd.LONG).ends_ns < 10 * S
+
+
+def test_the_film_after_one_that_took_too_much_is_measured_by_itself(
+    filmed: Callable[..., Filmed], tmp_path: Path
+) -> None:
+    """It once ended at once, without a picture, by the size of the film before it."""
+    film = filmed()
+    film.order()
+    film.order(film.wish("a.mp4", 0.0, 1000.0, goes_on=True, limit_bytes=2000))
+    film.run(10.0)
+    first = film.news(FilmEnd.LONG)
+    film.order(
+        film.wish("b.mp4", first.ends_ns / S, 1000.0, goes_on=True, follows=True, limit_bytes=2000)
+    )
+    film.run(20.0)
+    film.heard.clear()
+    second = film.news(FilmEnd.LONG)
+    assert Path(second.path).name == "b.mp4"
+    assert second.pictures > 20
+    assert len(brightness(tmp_path / "b.mp4")) == second.pictures
 
 
 def test_a_change_of_size_ends_a_film_and_begins_the_next(
