@@ -73,7 +73,10 @@ class Copier:
             return [bytes(packet)]
         copy = av.Packet(bytes(packet))  # the filter takes what it is given away
         copy.is_keyframe = packet.is_keyframe
-        return [bytes(filtered) for filtered in self._filter.filter(copy)]
+        try:
+            return [bytes(filtered) for filtered in self._filter.filter(copy)]
+        except av.InvalidDataError:
+            return []  # a film lacks it; the reader, whose packet it is, counts it
 
     def _with_parameters(self, data: bytes) -> bytes:
         """Return a key picture with its parameter sets, and note what it is made by."""
