@@ -120,8 +120,8 @@ class ContainerReader:
             stream.thread_type = "AUTO"
             stream.codec_context.thread_count = self._decoder_threads
             stream.codec_context.options = _DECODER_OPTIONS
-        if self._tap is not None:
-            self._tap.begin(stream, is_timeless=self.is_timeless)
+            if self._tap is not None:
+                self._tap.begin(stream, is_timeless=self.is_timeless)
         self._time_line = TimeLine(_period_ns(stream))
         self._frames = self._decoded(self._container, stream)
         return stream
