@@ -246,8 +246,10 @@ class FilmPlan:
         if news.why in (FilmEnd.LONG, FilmEnd.CHANGED):
             if self._moving or self._until_ns > news.ends_ns:
                 self._begin(news.ends_ns, self._moving or film.event_ids, follows=True)
-        elif news.why == FilmEnd.OVER:  # something began to move just then
+        elif news.why == FilmEnd.OVER and news.is_kept:  # something began to move just then
             self._begin_if_due(now_ns)
+        elif news.why == FilmEnd.OVER:  # it was to begin too long ago: nothing of that was there
+            self._begin_anew(now_ns)
 
     def _begin(self, from_ns: int, event_ids: Iterable[str], *, follows: bool) -> None:
         shown = dict.fromkeys(event_ids)

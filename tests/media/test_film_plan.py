@@ -153,6 +153,19 @@ def test_a_failed_film_is_tried_again_after_a_while(planned: Planned) -> None:
     assert planned.plan.order.film is not None
 
 
+def test_what_has_moved_for_longer_than_a_film_is_filmed_on_once_the_disk_takes_it_again(
+    planned: Planned,
+) -> None:
+    """It once was not until nothing moved any more: the same film was wished for for ever."""
+    planned.happen(1, 100)
+    planned.plan.look_at_space(False, 104 * S)
+    planned.told("95", FilmEnd.STOPPED, 104)
+    planned.plan.look_at_space(True, 170 * S)
+    assert planned.span_s == (95, 155)
+    planned.told("95", FilmEnd.OVER, 170, is_kept=False)  # the child has nothing of that any more
+    assert (planned.film.path, planned.span_s) == ("170", (170, 230))
+
+
 def test_a_child_that_dies_leaves_its_film_and_the_next_begins_anew(planned: Planned) -> None:
     planned.happen(1, 100)
     planned.told("95")
