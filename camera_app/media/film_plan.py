@@ -143,8 +143,9 @@ class FilmPlan:
     def look_at_space(self, has_space: bool, now_ns: int) -> None:
         """Go by whether the disk has room; with none a film ends at once."""
         self.has_space = has_space
-        if not has_space:
+        if not has_space and self._film is not None:
             self._dismiss()
+            self._begin_anew(now_ns)  # once there is space
         self.pass_time(now_ns)
 
     def pass_time(self, now_ns: int) -> None:
@@ -232,7 +233,10 @@ class FilmPlan:
             self._begin(min(self._moving.values()), self._moving, follows=False)
 
     def _begin_anew(self, now_ns: int) -> None:
-        """Begin the next film after one that was lost: what it had need not be in both."""
+        """Begin the next film after one that was lost, as soon as may be.
+
+        What that had need not be in both, and the next must not have its name.
+        """
         for event_id in self._moving:
             self._moving[event_id] = now_ns
         self._begin_if_due(now_ns)
@@ -241,6 +245,7 @@ class FilmPlan:
         """Begin the film that follows one that is closed, if there is more to film."""
         if news.why in (FilmEnd.FULL, FilmEnd.FAILED):
             self._retry_ns = now_ns + nanoseconds(RETRY_S)
+            self._begin_anew(now_ns)  # by then
         if news.why == FilmEnd.CANNOT:
             self.cannot = True
         if news.why in (FilmEnd.LONG, FilmEnd.CHANGED):

@@ -153,6 +153,20 @@ def test_a_failed_film_is_tried_again_after_a_while(planned: Planned) -> None:
     assert planned.plan.order.film is not None
 
 
+@pytest.mark.parametrize("why", [FilmEnd.FULL, FilmEnd.FAILED, FilmEnd.STOPPED])
+def test_a_film_that_is_tried_again_leaves_the_one_before_it_alone(
+    planned: Planned, why: str
+) -> None:
+    """It once had the same name, and was put in the place of what the first had kept."""
+    planned.happen(1, 100)
+    planned.told("95")
+    if why == FilmEnd.STOPPED:
+        planned.plan.look_at_space(False, 104 * S)
+    planned.told("95", why, 104)
+    planned.plan.look_at_space(True, 115 * S)
+    assert (planned.film.path, planned.span_s) == ("104", (104, 164))
+
+
 def test_what_has_moved_for_longer_than_a_film_is_filmed_on_once_the_disk_takes_it_again(
     planned: Planned,
 ) -> None:
@@ -161,8 +175,8 @@ def test_what_has_moved_for_longer_than_a_film_is_filmed_on_once_the_disk_takes_
     planned.plan.look_at_space(False, 104 * S)
     planned.told("95", FilmEnd.STOPPED, 104)
     planned.plan.look_at_space(True, 170 * S)
-    assert planned.span_s == (95, 155)
-    planned.told("95", FilmEnd.OVER, 170, is_kept=False)  # the child has nothing of that any more
+    assert planned.span_s == (104, 164)
+    planned.told("104", FilmEnd.OVER, 170, is_kept=False)  # the child has nothing of that any more
     assert (planned.film.path, planned.span_s) == ("170", (170, 230))
 
 
