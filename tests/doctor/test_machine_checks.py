@@ -194,6 +194,13 @@ def test_two_large_ribbon_cameras_need_more_of_it(made: MadeMachine) -> None:
     assert "cma-256/" in finding.line
 
 
+def test_a_board_that_takes_other_memory_for_cameras_lacks_none(made: MadeMachine) -> None:
+    """A Pi 5 has 64 MB of it or less, and its cameras run."""
+    meminfo(made, cma_mb=16, free_mb=16)
+    made.link("dev/dma_heap/vidbuf_cached", "/dev/dma_heap/system")
+    assert kinds(memory.examine(made.subject(RIBBON))) == []
+
+
 def test_contiguous_memory_that_somebody_else_has_is_told(made: MadeMachine) -> None:
     meminfo(made, cma_mb=256, free_mb=10)
     assert kinds(memory.examine(made.subject(RIBBON))) == ["memory.cma_used"]

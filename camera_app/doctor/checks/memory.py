@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from camera_app.capture.address import Kind as SourceKind
 from camera_app.capture.address import parse_address
 from camera_app.capture.picamera import BUFFERS, DEFAULT_SIZE
-from camera_app.config import CameraSettings, Config
+from camera_app.config import CameraSettings
 from camera_app.doctor.findings import Finding
 from camera_app.doctor.machine import Machine
 from camera_app.doctor.subject import Check, Examined, Kinds, Subject
@@ -20,9 +21,14 @@ KB = 1024  # in which /proc/meminfo counts
 
 # The service with one camera and one network takes about this much.
 SERVICE_BYTES = 200 * MB
-# libcamera's own buffers beside ours: raw pictures of the sensor in the mode that it chooses
-# (2304x1296 of 10 bits on the largest common one, four of them) and tables of the image processor.
+# libcamera's own buffers beside ours, estimated: only an open camera tells, and one that lacks the
+# memory does not open. Raw pictures of the sensor in the mode that it chooses, four at least
+# (2304x1296 of 10 bits on a common sensor: 15 MB; other modes have more), and tables of the image
+# processor.
 LIBCAMERA_BYTES = 32 * MB
+# Which kind of memory camera buffers come from: a link. A Pi 5 reaches all of its memory, and has
+# the link lead to `system`; others need contiguous memory.
+HEAP_LINK = "dev/dma_heap/vidbuf_cached"
 ROW_BYTES = 64  # rows of ours are padded to this
 PRESSURE_PERCENT = 10.0  # of a minute in which something waited for memory
 
@@ -30,7 +36,8 @@ _kinds = Kinds("memory")
 _FREE = "Close other programs, or take away a camera or a model"
 CMA_SMALL = _kinds.error(
     "cma_small",
-    "the memory for cameras at the ribbon (CMA) is smaller than the configured ones need",
+    "the memory for cameras at the ribbon (CMA) is smaller than the configured ones need, which is "
+    "estimated from their width and height",
     "Give it more, and restart the machine",
     "sudo sed -i 's/^dtoverlay=vc4-kms-v3d.*/dtoverlay=vc4-kms-v3d,cma-<megabytes>/' "
     "<boot_config> && sudo reboot",
@@ -70,7 +77,8 @@ class MemoryFacts:
         available: What a program can get; None: it is not told.
         cma_total: Contiguous memory, for cameras; None: there is none.
         cma_free: What of it is free.
-        cma_needed: What the configured cameras take of it together; 0: none is at a ribbon.
+        cma_needed: What the configured cameras take of it together; 0: none is at a ribbon, or this
+            board takes other memory for them.
         killed: Processes that were ended for want of memory since the start.
         pressure_percent: Of the last minute, in which something waited; None: it is not told.
         is_running: The service runs, and has what it needs.
@@ -108,7 +116,7 @@ def read(subject: Subject) -> MemoryFacts:
         available=sizes.get("MemAvailable"),
         cma_total=sizes.get("CmaTotal"),
         cma_free=sizes.get("CmaFree", 0),
-        cma_needed=cma_needed(subject.config) if subject.config is not None else 0,
+        cma_needed=_cma_needed(subject),
         killed=_counter(machine, "oom_kill"),
         pressure_percent=_pressure(machine),
         is_running=subject.service.is_running,
@@ -116,9 +124,12 @@ def read(subject: Subject) -> MemoryFacts:
     )
 
 
-def cma_needed(config: Config) -> int:
+def _cma_needed(subject: Subject) -> int:
     """Return what the cameras at a ribbon take of the contiguous memory, in bytes."""
-    return sum(map(_cma_of, (camera for camera in config.camera.values() if camera.enabled)))
+    config = subject.config
+    if config is None or Path(subject.machine.link(HEAP_LINK)).name == "system":
+        return 0
+    return sum(_cma_of(camera) for camera in config.camera.values() if camera.enabled)
 
 
 def _cma_of(camera: CameraSettings) -> int:
@@ -150,7 +161,7 @@ def _judge_cma(facts: MemoryFacts) -> Iterator[Finding]:
     if not facts.cma_needed:
         return
     total = facts.cma_total or 0
-    needed = f"the cameras at the ribbon take about {facts.cma_needed / MB:.0f} MB"
+    needed = f"the cameras at the ribbon take about {facts.cma_needed / MB:.0f} MB, by estimate"
     if total < facts.cma_needed:
         megabytes = next((size for size in (128, 256, 320) if size * MB >= facts.cma_needed), 512)
         yield CMA_SMALL.found(
