@@ -16,6 +16,7 @@ from camera_app.capture.address import parse_address
 from camera_app.config import Config
 from camera_app.errors import CameraAppError, Problem
 from camera_app.logs import redact
+from camera_app.media import nearest
 from camera_app.models import find_models
 
 
@@ -44,7 +45,7 @@ def examine(config: Config) -> Examination:
 
 
 def _of_folder(folder: Path) -> Iterator[Problem]:
-    there = next(one for one in (folder, *folder.parents) if one.exists())
+    there = nearest(folder)
     if not there.is_dir():
         yield Problem("data.folder", f"{there} is no folder", suggestion="name another one")
     elif not os.access(there, os.W_OK | os.X_OK):
@@ -86,10 +87,20 @@ def _of_files(config: Config) -> Iterator[Problem]:
             files[f"mqtt.{key}"] = getattr(config.mqtt, key)
     for where, path in files.items():
         if path is not None and not os.access(path, os.R_OK):
-            problem = "cannot be read" if path.exists() else "is not there"
             # Some write the password itself where its file is asked for.
-            told = redact(f"{path} {problem}")
+            told = redact(f"{path} {_why(path)}")
             yield Problem(where, told, suggestion="the camera must be able to read it")
+
+
+def _why(path: Path) -> str:
+    """Say why a file cannot be read; one in a folder that is closed to us may be there."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return "is not there"
+    except OSError:
+        pass
+    return "cannot be read"
 
 
 def _of_sources(config: Config) -> Iterator[Problem]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from camera_app.capture.synthetic import Scene
 from camera_app.config import CameraSettings, Config
 from camera_app.errors import CameraAppError, ModelError
 from camera_app.health.activity import Activity, read_activities
+from camera_app.media import nearest, used_bytes
 from camera_app.scheduling import CpuSeats
 from camera_app.values import Size
 
@@ -164,15 +164,7 @@ def _activity_of(
 
 def _disk_bytes(folder: Path) -> float:
     """Return what is free for the data, with what it takes already."""
-    there = next(one for one in (folder, *folder.parents) if one.exists())
-    taken = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                taken += (Path(place) / name).stat().st_size
-            except OSError:
-                continue  # gone just now
-    return float(shutil.disk_usage(there).free + taken)
+    return float(shutil.disk_usage(nearest(folder)).free + used_bytes(folder))
 
 
 def _of_the_machine(costs: Costs) -> list[str]:

@@ -13,7 +13,14 @@ from camera_app.media.snapshots import (
     tidy,
     write_still,
 )
-from camera_app.media.space import Space, SpaceGuard, SpaceLevel
+from camera_app.media.space import (
+    Space,
+    SpaceGuard,
+    SpaceLevel,
+    level_of,
+    nearest,
+    used_bytes,
+)
 
 __all__ = [
     "FilmFolder",
@@ -31,6 +38,9 @@ __all__ = [
     "draw",
     "encode_jpeg",
     "files_to_delete",
+    "level_of",
+    "nearest",
     "tidy",
+    "used_bytes",
     "write_still",
 ]

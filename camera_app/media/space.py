@@ -6,6 +6,7 @@ The rule is pure; the guard reads the disk and keeps its last word.
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -68,6 +69,31 @@ def _level(free_bytes: int, reserve_bytes: int) -> SpaceLevel:
     if free_bytes < reserve_bytes * STILLS_SHARE:
         return SpaceLevel.NO_SNAPSHOTS
     return SpaceLevel.NO_MEDIA if free_bytes < reserve_bytes else SpaceLevel.AMPLE
+
+
+def nearest(folder: Path) -> Path:
+    """Return a folder, or the nearest thing above it that is there and can be seen."""
+    return next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+
+
+def used_bytes(folder: Path, most_files: int | None = None) -> int:
+    """Return what the files in a folder and below take.
+
+    Args:
+        folder: It need not be there.
+        most_files: Look at no more than these; None: at all.
+    """
+    total = count = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            count += 1
+            if most_files is not None and count > most_files:
+                return total
+            try:
+                total += (Path(parent) / name).lstat().st_size
+            except OSError:  # deleted meanwhile
+                continue
+    return total
 
 
 def oldest_worth(files: Iterable[StoredFile], needed_bytes: int) -> list[StoredFile]:

@@ -12,6 +12,7 @@ import pytest
 from camera_app.config import parse_config
 from camera_app.doctor.checks import disk
 from camera_app.doctor.checks.disk import DiskFacts, Mount, Wear, mount_of
+from tests.rights import without_rights
 from tests.store.test_event_store import in_mount
 
 from .conftest import MadeMachine, kinds
@@ -165,6 +166,27 @@ def test_a_folder_that_takes_no_file_says_why(made: MadeMachine, tmp_path: Path)
     error = disk._write_error(Path("/proc/self"))
     assert error
     assert kinds(disk.judge(replace(WELL, write_error=error))) == ["disk.unwritable"]
+
+
+def test_a_data_folder_that_whoever_asks_may_not_see_ends_no_check(
+    made: MadeMachine, tmp_path: Path
+) -> None:
+    """What it lies in is examined; Python 3.11 raised."""
+    (tmp_path / "closed" / "data").mkdir(parents=True)
+    (tmp_path / "closed").chmod(0)
+    text = f'data.folder = "{tmp_path}/closed/data"\n[camera.a]\nsource = "a.mp4"\n'
+    subject = made.subject(text)
+    with without_rights():
+        facts = disk.read(subject)
+    (tmp_path / "closed").chmod(0o700)
+    assert facts.total_bytes > 0
+    assert (facts.used_bytes, facts.write_error) == (0, "")
+
+
+def test_a_full_disk_is_told_though_nothing_is_reserved() -> None:
+    """As the service sees it: below a megabyte its events wait in memory."""
+    facts = replace(WELL, reserve_bytes=0, free_bytes=900_000)
+    assert kinds(disk.judge(facts)) == ["disk.full"]
 
 
 def test_films_and_snapshots_count_among_the_limits_where_they_are_kept() -> None:

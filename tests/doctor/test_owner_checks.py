@@ -26,6 +26,7 @@ from camera_app.doctor.service import (
 from camera_app.errors import ConfigError, Problem
 from camera_app.health import Ability, Readiness, ReadinessReport, Shortfall
 from camera_app.store.known_good import KnownGood, Outcome, Running, Standing
+from tests.rights import without_rights
 
 from .conftest import MadeMachine, kinds
 
@@ -212,6 +213,24 @@ def test_what_systemd_hands_out_is_not_judged(made: MadeMachine) -> None:
     path = "/run/credentials/camera-app.service/mqtt-password"
     subject = made.subject(f'mqtt.password_file = "{path}"\n{ONE_CAMERA}')
     assert "permissions.secret_absent" not in kinds(permissions.examine(subject))
+
+
+def test_a_secret_that_whoever_asks_may_not_see_is_not_taken_for_absent(
+    made: MadeMachine, tmp_path: Path
+) -> None:
+    """The installer makes such a folder: for the service's group alone."""
+    folder = tmp_path / "camera-app"
+    folder.mkdir()
+    secret = folder / "password"
+    secret.write_text("hunter2\n")
+    secret.chmod(0o600)
+    subject = made.subject(f'mqtt.password_file = "{secret}"\n{ONE_CAMERA}')
+    folder.chmod(0)
+    with without_rights():
+        found = permissions.examine(subject)
+    folder.chmod(0o700)
+    assert not [kind for kind in kinds(found) if "secret" in kind]
+    assert f"{secret}: not to be seen by " in found.facts[1]
 
 
 def test_root_borrows_what_systemd_handed_to_the_service(made: MadeMachine) -> None:

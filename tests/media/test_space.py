@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camera_app.media import SpaceGuard, SpaceLevel
+from camera_app.media import SpaceGuard, SpaceLevel, nearest, used_bytes
 from camera_app.media.retention import StoredFile
 from camera_app.media.space import FULL_BELOW_BYTES, level_of, oldest_worth
+from tests.rights import without_rights
 from tests.store.test_event_store import in_mount
 
 AMPLE, NO_MEDIA = SpaceLevel.AMPLE, SpaceLevel.NO_MEDIA
@@ -45,6 +46,29 @@ def test_levels_worsen_at_once_and_get_better_well_above_a_limit(
 def test_an_owner_who_reserves_nothing_has_pictures_until_the_disk_is_full() -> None:
     assert level_of(FULL_BELOW_BYTES, 0, AMPLE) is AMPLE
     assert level_of(FULL_BELOW_BYTES - 1, 0, AMPLE) is FULL
+
+
+def test_the_nearest_of_a_folder_is_found_where_nobody_may_look(tmp_path: Path) -> None:
+    """Python 3.11 raises where `exists` may not look."""
+    closed = tmp_path / "closed"
+    (closed / "data").mkdir(parents=True)
+    assert nearest(closed / "data" / "a" / "b") == closed / "data"
+    closed.chmod(0)
+    with without_rights():
+        assert nearest(closed / "data") in (closed / "data").parents
+    closed.chmod(0o700)
+    assert nearest(Path("none/at/all")) == Path.cwd()
+
+
+def test_what_a_folder_takes_is_counted_up_to_so_many_files(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    for name in ("a", "b", "below/c"):
+        (tmp_path / name).write_bytes(b"x" * 10)
+    (tmp_path / "gone").symlink_to("nowhere")
+    assert used_bytes(tmp_path) == 30 + len("nowhere")
+    assert used_bytes(tmp_path / "below", most_files=1) == 10
+    assert used_bytes(tmp_path / "below", most_files=0) == 0
+    assert used_bytes(tmp_path / "none") == 0
 
 
 @given(st.integers(0, 2 * RESERVE), st.sampled_from(SpaceLevel))

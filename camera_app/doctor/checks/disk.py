@@ -13,6 +13,7 @@ from camera_app.config import Config, DataSettings
 from camera_app.doctor.findings import Finding
 from camera_app.doctor.machine import Machine
 from camera_app.doctor.subject import Check, Examined, Kinds, Subject
+from camera_app.media import SpaceLevel, level_of, nearest, used_bytes
 
 MB = 1e6
 # Each event and each picture is a file or grows one; below this a busy day may use them up.
@@ -194,7 +195,7 @@ def read(subject: Subject) -> DiskFacts:
     """Look at the data folder, or at what it will be made in."""
     machine, config = subject.machine, subject.config
     data = config.data if config is not None else DataSettings()
-    place = _nearest(data.folder)
+    place = nearest(data.folder)
     told = os.statvfs(place)
     mount = _mount(machine, place.resolve())
     is_read_only = bool(told.f_flag & os.ST_RDONLY)
@@ -204,7 +205,7 @@ def read(subject: Subject) -> DiskFacts:
         mount=mount,
         free_bytes=told.f_bavail * told.f_frsize,
         total_bytes=told.f_blocks * told.f_frsize,
-        used_bytes=_size(data.folder),
+        used_bytes=used_bytes(data.folder, MOST_FILES_COUNTED),
         reserve_bytes=round(data.reserve_megabytes * MB),
         limit_bytes=_limit(config) if config is not None else None,
         free_inodes=told.f_favail if told.f_files else None,
@@ -235,8 +236,9 @@ def judge(facts: DiskFacts) -> Iterator[Finding]:
 
 def _judge_space(facts: DiskFacts, where: str, mount: str) -> Iterator[Finding]:
     free = f"{facts.free_bytes / MB:.0f} MB are free"
-    if facts.free_bytes < facts.reserve_bytes:
-        kind = FULL if facts.free_bytes < facts.reserve_bytes / 2 else LOW
+    level = level_of(facts.free_bytes, facts.reserve_bytes, SpaceLevel.AMPLE)
+    if level is not SpaceLevel.AMPLE:
+        kind = LOW if level is SpaceLevel.NO_MEDIA else FULL
         what = f"{free}, and {facts.reserve_bytes / MB:.0f} MB are reserved"
         yield kind.found(what, where=where, mount=mount)
     elif facts.limit_bytes is not None:
@@ -312,11 +314,6 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), text)
 
 
-def _nearest(folder: Path) -> Path:
-    """Return the folder, or the nearest above it that exists."""
-    return next((path for path in (folder, *folder.parents) if path.is_dir()), Path("/"))
-
-
 def _write_error(folder: Path) -> str:
     """Write a file, have it put on the disk, read it back; say what went wrong."""
     content = os.urandom(4096)
@@ -329,20 +326,6 @@ def _write_error(folder: Path) -> str:
             return "" if file.read() == content else "what was written is not what is read"
     except OSError as error:
         return error.strerror or str(error)
-
-
-def _size(folder: Path) -> int:
-    total = count = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            count += 1
-            if count > MOST_FILES_COUNTED:
-                return total
-            try:
-                total += (Path(parent) / name).lstat().st_size
-            except OSError:  # deleted meanwhile
-                continue
-    return total
 
 
 def _limit(config: Config) -> int:

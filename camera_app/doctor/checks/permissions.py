@@ -6,7 +6,6 @@ Judged for the user as whom the service runs, if it does; else for whoever asks.
 from __future__ import annotations
 
 import grp
-import os
 import pwd
 import stat
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from camera_app.doctor.service import Service, Who, ourselves, user_name
 from camera_app.doctor.subject import Check, Examined, Kinds, Subject
 from camera_app.errors import SourceError
 from camera_app.inference.edgetpu import find_places
+from camera_app.media import nearest
 
 READ, WRITE = 4, 2
 
@@ -84,10 +84,11 @@ class Entry:
 
     Attributes:
         path: Where it is.
-        mode: Its kind and rights; None: it is not there, or not to be seen by us.
+        mode: Its kind and rights; None: it is not there, or hidden.
         uid: Its owner.
         gid: Its group.
         size: Its length, bytes.
+        is_hidden: It lies where whoever asks may not look.
     """
 
     path: Path
@@ -95,22 +96,27 @@ class Entry:
     uid: int = 0
     gid: int = 0
     size: int = 0
+    is_hidden: bool = False
 
 
 def examine(subject: Subject) -> Examined:
     """Judge every file and device that the service needs."""
     who = subject.service.who or ourselves()
     config = subject.config
+    facts = [f"for the user {user_name(who.uid)}"]
     findings = [*judge_running(subject.service)]
     if subject.config_path is not None:
         findings += judge_config(entry_of(subject.config_path), who)
     if config is not None:
-        for path in secret_files(config):
-            findings += judge_secret(entry_of(path), who, is_handed=is_handed(path))
-        findings += judge_folder(_nearest(config.data.folder), config.data.folder, who)
+        for secret in map(entry_of, secret_files(config)):
+            if secret.is_hidden:
+                facts.append(f"{secret.path}: not to be seen by {user_name(ourselves().uid)}")
+            else:
+                findings += judge_secret(secret, who, is_handed=is_handed(secret.path))
+        findings += judge_folder(entry_of(nearest(config.data.folder)), config.data.folder, who)
     for device in _devices(subject.machine, config):
         findings += judge_device(device, who)
-    return Examined((f"for the user {user_name(who.uid)}",), tuple(findings))
+    return Examined(tuple(facts), tuple(findings))
 
 
 def may(entry: Entry, who: Who, wanted: int) -> bool:
@@ -200,8 +206,8 @@ def entry_of(path: Path) -> Entry:
     """Look at a file or folder."""
     try:
         told = path.stat()
-    except OSError:
-        return Entry(path, None)
+    except OSError as error:
+        return Entry(path, None, is_hidden=isinstance(error, PermissionError))
     return Entry(path, told.st_mode, told.st_uid, told.st_gid, told.st_size)
 
 
@@ -217,11 +223,6 @@ def _group_of_user(uid: int) -> str:
         return _group_name(pwd.getpwuid(uid).pw_gid)
     except KeyError:
         return str(uid)
-
-
-def _nearest(folder: Path) -> Entry:
-    found = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), Path("/"))
-    return entry_of(found)
 
 
 def _devices(machine: Machine, config: Config | None) -> Iterator[Entry]:
