@@ -13,9 +13,10 @@ from prometheus_client import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
 from camera_app.config import load_config
+from camera_app.demo.broker import free_port
 from camera_app.errors import ConfigError
 from tests.commands.test_run import Service
-from tests.publish.mosquitto import Mosquitto, free_port
+from tests.publish.mosquitto import Mosquitto
 from tests.tools.test_dashboard import asked_metrics
 from tests.waiting import wait_until
 

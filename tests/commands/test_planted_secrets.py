@@ -25,12 +25,13 @@ from urllib.parse import quote
 
 import pytest
 
+from camera_app.bench.processes import tree
+from camera_app.demo.broker import free_port
 from camera_app.store.known_good import GOOD_NAME
 from tests.commands.test_run import Service
-from tests.commands.test_secrets import process_tree
 from tests.publish.conftest import Received
 from tests.publish.conftest import Subscriber as Reader
-from tests.publish.mosquitto import Mosquitto, free_port
+from tests.publish.mosquitto import Mosquitto, users_only
 
 LIMIT_S = 60.0
 
@@ -115,10 +116,7 @@ def mute_camera() -> Iterator[int]:
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     folder = tmp_path / "broker"
     folder.mkdir()
-    users = folder / "users"
-    users.write_text(f"porch:{PLANTED['password of the broker']}\n")
-    subprocess.run(["mosquitto_passwd", "-U", str(users)], check=True)
-    broker = Mosquitto(folder, {"allow_anonymous": "false", "password_file": str(users)})
+    broker = Mosquitto(folder, users_only(folder, porch=PLANTED["password of the broker"]))
     broker.start()
     yield broker
     broker.stop()
@@ -208,7 +206,7 @@ class House:
                 with error:
                     self.outputs[f"{name} /{path}"] = error.read().decode()
         assert self.service._process is not None
-        for process in process_tree(self.service._process.pid):
+        for process in tree(self.service._process.pid):
             with suppress(OSError):
                 words = Path(f"/proc/{process}/cmdline").read_bytes()
                 self.outputs[f"{name} words of {process}"] = words.decode(errors="replace")

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from paho.mqtt import publish
 
+from camera_app.bench.processes import tree
 from tests.commands.test_run import Service, Subscriber
-from tests.commands.test_secrets import process_tree
 from tests.publish.mosquitto import Mosquitto
 from tests.waiting import wait_until
 
@@ -97,7 +97,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         data = folder / "data"
         assert wait_until(lambda: any(data.rglob("*.jpg")) and any(data.rglob("settings.json")))
         assert service._process is not None
-        yield Running(folder, process_tree(service._process.pid))
+        yield Running(folder, tree(service._process.pid))
     finally:
         os.umask(before)
         patch.undo()

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from paho.mqtt import publish
 
+from camera_app.bench.processes import tree
 from tests.commands.test_run import Service
-from tests.commands.test_secrets import SECRET, process_tree
+from tests.commands.test_secrets import SECRET
 from tests.health.manager import Manager
-from tests.publish.mosquitto import Mosquitto
+from tests.publish.mosquitto import Mosquitto, users_only
 from tests.waiting import wait_until
 
 WATCHDOG_S = 2.0
@@ -75,10 +75,10 @@ def test_a_camera_whose_child_hangs_is_healed_without_a_restart_of_the_service(
     """Its own thread has a deadline for it: the service goes on, and so does the feeding."""
     watching = "STATUS=Watching 1 camera with the processor"
     assert says(manager, watching)
-    (child,) = set(process_tree(pid_of(service))) - {pid_of(service)}
+    (child,) = set(tree(pid_of(service))) - {pid_of(service)}
     os.kill(child, signal.SIGSTOP)
-    assert wait_until(lambda: child not in process_tree(pid_of(service)))
-    assert wait_until(lambda: len(process_tree(pid_of(service))) == 2)
+    assert wait_until(lambda: child not in tree(pid_of(service)))
+    assert wait_until(lambda: len(tree(pid_of(service))) == 2)
     assert manager.is_fed()
     assert manager.wait_for(lambda _: f"STATUS={manager.status}" == watching)
     assert not [word for word in manager.words if "HANGS" in word]
@@ -115,10 +115,7 @@ def test_a_password_that_systemd_hands_over_opens_the_brokers_door(
 ) -> None:
     folder = tmp_path / "broker"
     folder.mkdir()
-    users = folder / "users"
-    users.write_text(f"porch:{SECRET}\n")
-    subprocess.run(["mosquitto_passwd", "-U", str(users)], check=True)
-    broker = Mosquitto(folder, {"allow_anonymous": "false", "password_file": str(users)})
+    broker = Mosquitto(folder, users_only(folder, porch=SECRET))
     broker.start()
     credentials = tmp_path / "credentials"
     credentials.mkdir()

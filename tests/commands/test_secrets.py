@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from camera_app.bench.processes import tree
 from tests.commands.test_run import Service
 from tests.publish.conftest import Subscriber as Reader
-from tests.publish.mosquitto import Mosquitto
+from tests.publish.mosquitto import Mosquitto, users_only
 from tests.waiting import wait_until
 
 SECRET = "Tr0ub4dor-and-3"
@@ -25,10 +24,7 @@ CAMERA_SECRET = "c0rrect-h0rse"
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     folder = tmp_path / "broker"
     folder.mkdir()
-    users = folder / "users"
-    users.write_text(f"porch:{SECRET}\n")
-    subprocess.run(["mosquitto_passwd", "-U", str(users)], check=True)
-    broker = Mosquitto(folder, {"allow_anonymous": "false", "password_file": str(users)})
+    broker = Mosquitto(folder, users_only(folder, porch=SECRET))
     broker.start()
     yield broker
     broker.stop()
@@ -68,16 +64,6 @@ def service(tmp_path: Path, broker: Mosquitto, mute_camera: int) -> Iterator[Ser
     service.end(signal.SIGKILL)
 
 
-def process_tree(pid: int) -> list[int]:
-    """Return a process and all below it."""
-    found = [pid]
-    with suppress(OSError):  # it has ended since
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            children = (task / "children").read_text().split()
-            found += [process for child in children for process in process_tree(int(child))]
-    return found
-
-
 def test_passwords_stay_where_they_belong(service: Service, broker: Mosquitto) -> None:
     reader = Reader(broker.port, "#", username="porch", password=SECRET)
     try:
@@ -86,8 +72,8 @@ def test_passwords_stay_where_they_belong(service: Service, broker: Mosquitto) -
         assert reader.wait_for(lambda got: any(m.topic.endswith("/status") for m in got), 30.0)
         assert service._process is not None
         pid = service._process.pid
-        assert wait_until(lambda: len(process_tree(pid)) > 1)  # the camera's own runs
-        processes = process_tree(pid)
+        assert wait_until(lambda: len(tree(pid)) > 1)  # the camera's own runs
+        processes = tree(pid)
         shown = [
             Path(f"/proc/{process}/{what}").read_bytes()
             for process in processes

@@ -21,7 +21,7 @@ from camera_app.errors import BrokerRefused, BrokerUnreachable
 from camera_app.publish import Notice
 from camera_app.publish.link import Link
 from tests.publish.conftest import Subscriber
-from tests.publish.mosquitto import Mosquitto
+from tests.publish.mosquitto import Mosquitto, users_only
 from tests.publish.test_security import Authority, authority
 from tests.waiting import wait_until
 
@@ -52,14 +52,10 @@ def guarded(broker: Brokers, tmp_path: Path) -> Callable[..., Mosquitto]:
     """A broker with the user `cam1`, and rights as they are given."""
 
     def start(rights: str = EVERYTHING, **options: Any) -> Mosquitto:
-        users, acl = tmp_path / "users", tmp_path / "acl"
-        users.write_text(f"cam1:{SECRET}\n")
-        subprocess.run(["mosquitto_passwd", "-U", str(users)], check=True)
+        acl = tmp_path / "acl"
         acl.write_text(rights)
-        for file in (users, acl):
-            file.chmod(0o600)
-        files = {"password_file": str(users), "acl_file": str(acl)}
-        return broker(allow_anonymous="false", **files, **options)
+        acl.chmod(0o600)
+        return broker(acl_file=str(acl), **users_only(tmp_path, cam1=SECRET), **options)
 
     return start
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from camera_app.demo.broker import free_port
+
 LIMIT_S = 15.0
 
 
@@ -29,11 +31,13 @@ def find_mosquitto() -> str:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+def users_only(folder: Path, **passwords: str) -> dict[str, str]:
+    """Return options of a broker that lets these users in, by their passwords, and nobody else."""
+    users = folder / "users"
+    users.write_text("".join(f"{user}:{password}\n" for user, password in passwords.items()))
+    subprocess.run(["mosquitto_passwd", "-U", str(users)], check=True)
+    users.chmod(0o600)
+    return {"allow_anonymous": "false", "password_file": str(users)}
 
 
 class Mosquitto:

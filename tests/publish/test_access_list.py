@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from camera_app.publish import Topics
 from camera_app.publish.incoming import Incoming
 from tests.publish.conftest import Camera, Subscriber, make_change
-from tests.publish.mosquitto import LIMIT_S, Mosquitto
+from tests.publish.mosquitto import LIMIT_S, Mosquitto, users_only
 from tests.publish.test_security import Authority, authority
 from tests.waiting import wait_until
 
@@ -37,13 +36,11 @@ def password_of(user: str) -> str:
 def guarded(broker: Brokers, tmp_path: Path) -> Mosquitto:
     """A broker with the guide's access list, and users `hub`, `cam1`, `cam2`."""
     [rights] = re.findall(r"```acl\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
-    acl, users = tmp_path / "acl", tmp_path / "users"
+    acl = tmp_path / "acl"
     acl.write_text(rights)
-    users.write_text("".join(f"{u}:{password_of(u)}\n" for u in ("hub", "cam1", "cam2")))
-    subprocess.run(["mosquitto_passwd", "-U", str(users)], check=True)
-    for file in (acl, users):
-        file.chmod(0o600)
-    return broker(allow_anonymous="false", acl_file=str(acl), password_file=str(users))
+    acl.chmod(0o600)
+    passwords = {user: password_of(user) for user in ("hub", "cam1", "cam2")}
+    return broker(acl_file=str(acl), **users_only(tmp_path, **passwords))
 
 
 @pytest.fixture

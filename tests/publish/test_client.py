@@ -8,16 +8,17 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pytest
 
 from camera_app.clock import SystemClock, nanoseconds
+from camera_app.demo.broker import free_port
 from camera_app.publish.buffered import BufferedSocket
 from camera_app.publish.client import Publisher
 from camera_app.store import EventStore
 from tests.publish.conftest import Camera, Received, Subscriber, make_change
-from tests.publish.mosquitto import LIMIT_S, Mosquitto, free_port
+from tests.publish.mosquitto import LIMIT_S, Mosquitto, users_only
 from tests.waiting import wait_until
 
 ROOT = "camera_app/cam1"
@@ -296,7 +297,7 @@ def test_a_wrong_password_is_said_and_mended_without_a_restart(
     caplog: pytest.LogCaptureFixture,
     protocol: str,
 ) -> None:
-    running = broker(**password_options(tmp_path))
+    running = broker(**users_only(tmp_path, camera="right-and-secret"))
     password = tmp_path / "password"
     password.write_text("wrong-and-secret\n")
     cam = camera(running.port, username="camera", password_file=password, protocol=protocol)
@@ -503,15 +504,6 @@ def taken_in_turn(messages: list[Received]) -> int:
     for seq in seqs(messages):
         taken += seq == taken + 1
     return taken
-
-
-def password_options(folder: Path) -> dict[str, Any]:
-    import subprocess
-
-    file = folder / "users"
-    file.write_text("camera:right-and-secret\n")
-    subprocess.run(["mosquitto_passwd", "-U", str(file)], check=True)
-    return {"allow_anonymous": "false", "password_file": str(file)}
 
 
 class OldBroker:

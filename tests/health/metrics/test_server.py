@@ -16,11 +16,11 @@ import pytest
 from camera_app.capture.backoff import BackOff
 from camera_app.clock import ManualClock, SystemClock
 from camera_app.config import MetricsSettings
+from camera_app.demo.broker import free_port
 from camera_app.health.metrics import MetricsServer
 from camera_app.health.metrics.server import CLIENT_LIMIT_S, CLIENTS_AT_MOST
 from camera_app.logs import keep_secret
 from tests.health.metrics.figures import FIGURES
-from tests.publish.mosquitto import free_port
 from tests.waiting import wait_until
 
 LIMIT_S = 10.0
