@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import numpy as np
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
+from camera_app.errors import SourceUnsupported
 from camera_app.values import Pixels, Size
 
 FPS = 10
 GROUND_SEED = 3
+TICK = Fraction(1, 90_000)  # of a second
 
 
 def write_film(path: Path, size: Size, seconds: int, subject: Pixels, *, is_still: bool) -> None:
@@ -42,6 +45,40 @@ def write_film(path: Path, size: Size, seconds: int, subject: Pixels, *, is_stil
             frame.pict_type = PictureType.NONE
             film.mux(stream.encode(frame))
         film.mux(stream.encode(None))
+
+
+def write_paced(clip: Path, target: Path, fps: float) -> None:
+    """Write a film with the pictures of another at a rate of its own; nothing is encoded anew.
+
+    Raises:
+        SourceUnsupported: The film cannot be read.
+    """
+    try:
+        with av.open(str(clip)) as source, av.open(str(target), "w", format="mp4") as film:
+            given = source.streams.video[0]
+            packets = [packet for packet in source.demux(given) if packet.size]
+            stream = film.add_stream_from_template(given)
+            _restamp(packets, float(given.average_rate or FPS), fps)
+            for packet in packets:
+                packet.stream = stream
+                film.mux(packet)
+    except (av.FFmpegError, OSError, IndexError) as error:
+        raise SourceUnsupported("is no film that can be read", where=str(clip)) from error
+
+
+def _restamp(packets: Sequence[av.Packet[VideoStream]], given_fps: float, fps: float) -> None:
+    """Give packets, in the order of decoding, the times of another rate.
+
+    Where pictures are shown in another order, a container need not say when they are decoded.
+    """
+    ticks = given_fps / fps / TICK
+    shown = [float((packet.pts or 0) * packet.time_base) * ticks for packet in packets]
+    decoded = [number / fps / TICK for number in range(len(packets))]
+    delay = max(at - seen for at, seen in zip(decoded, shown, strict=True))
+    for packet, seen, at in zip(packets, shown, decoded, strict=True):
+        packet.time_base = TICK
+        packet.pts, packet.dts = round(seen + delay), round(at)
+        packet.duration = round(1 / fps / TICK)
 
 
 def _ground(size: Size) -> Pixels:

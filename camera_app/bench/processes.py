@@ -50,3 +50,10 @@ def available_memory_bytes() -> int:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = text_of("/sys/fs/cgroup/memory.max")
     return min(total, int(limit)) if limit.isdecimal() else total
+
+
+def machine_busy_s() -> float:
+    """Return the processor time that everything on this machine has used since it started."""
+    words = text_of(PROC / "stat").split("\n", 1)[0].split()
+    user, nice, system, _idle, _waiting, *interrupts = map(int, words[1:8])
+    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -12,10 +13,12 @@ from statistics import median
 
 from camera_app.bench import (
     DeviceBench,
+    LoadedLatency,
     ReplayBench,
     ServiceBench,
     Wishes,
     bench_devices,
+    bench_latency,
     bench_replay,
     bench_service,
 )
@@ -24,8 +27,10 @@ from camera_app.config import InferenceSettings, load_config
 from camera_app.errors import UsageError
 from camera_app.models import find_models, find_pack
 
-DEVICES, SERVICE = Path("devices"), Path("service")
+DEVICES, SERVICE, LATENCY = Path("devices"), Path("service"), Path("latency")
 DEVICES_S, SERVICE_S, CALIBRATION_S = 3.0, 60.0, 10.0
+LOAD = 0.7
+OTHER_CORES = 0.5  # a broker and a subscriber take less
 
 
 def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -38,14 +43,15 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "ceiling: cores / (processor time of decoding + processor time of the network). With the "
         "word `devices` in place of a clip: what the CPU and each Edge TPU do alone, and what they "
         "do together. With the word `service`: the time from `run` to the first object, memory and "
-        "a still scene's processor time of all processes, and how old a change is at a subscriber; "
-        "needs --clip. With --calibrate: what the camera costs here.",
+        "a still scene's processor time of all processes, and what `latency` measures alone: how "
+        "late a change of an event is at a subscriber beyond its network, with the CPU's seats "
+        "loaded as --load says. Both need --clip. With --calibrate: what the camera costs here.",
     )
     parser.add_argument(
         "clip",
         type=Path,
         nargs="?",
-        metavar="CLIP|devices|service",
+        metavar="CLIP|devices|service|latency",
         help="a film file, or the word",
     )
     parser.add_argument(
@@ -68,16 +74,23 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
         dest="film",
         type=Path,
         metavar="FILM",
-        help="for service: a film that shows somebody from its first pictures",
+        help="for service and latency: a film that shows somebody from its first pictures",
     )
     parser.add_argument(
         "--broker",
         default="",
         metavar="HOST:PORT",
-        help="for service; default: one that runs as long as that takes",
+        help="for service and latency; default: one that runs as long as that takes",
     )
     parser.add_argument(
-        "--cameras", type=int, default=4, metavar="N", help="for service's latency; default: 4"
+        "--cameras", type=int, default=4, metavar="N", help="for latency; default: 4"
+    )
+    parser.add_argument(
+        "--load",
+        type=float,
+        default=LOAD,
+        metavar="SHARE",
+        help=f"for latency: of the seats' time that they are busy; default: {LOAD}",
     )
     parser.add_argument(
         "--model",
@@ -97,7 +110,7 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
         type=float,
         metavar="S",
         help=f"a measurement; default: {DEVICES_S:.0f}, {SERVICE_S:.0f} for service and "
-        f"{CALIBRATION_S:.0f} with --calibrate",
+        f"latency, {CALIBRATION_S:.0f} with --calibrate",
     )
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="default: 5")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -114,7 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.clip == DEVICES:
         return run_devices(arguments)
-    if arguments.clip == SERVICE:
+    if arguments.clip in (SERVICE, LATENCY):
         return run_service(arguments)
     models = find_models(arguments.model or InferenceSettings().model)
     bench = bench_replay(
@@ -192,48 +205,82 @@ def run_devices(arguments: argparse.Namespace) -> int:
 
 
 def run_service(arguments: argparse.Namespace) -> int:
-    """Measure the service and print."""
+    """Measure the service, or its latency alone, and print."""
     from camera_app.demo import demo_broker, parse_address  # the other measurements do without
 
     if arguments.film is None or not arguments.film.is_file():
         raise UsageError(
-            "`bench service` needs a film",
+            f"`bench {arguments.clip}` needs a film",
             remedy="Give --clip FILM; `camera-app demo --out DIR` makes one, DIR/scene.mp4.",
         )
+    if not 0.05 <= arguments.load <= 0.95:
+        raise UsageError(f"--load {arguments.load} is not between 0.05 and 0.95")
     model = (arguments.model or InferenceSettings().model)[0]
     find_pack(model)  # refused here, where it can be told
     with ExitStack() as stack:
         named = arguments.broker
         broker = parse_address(named) if named else stack.enter_context(demo_broker())
-        bench = bench_service(
-            Wishes(
-                clip=arguments.film,
-                host=broker.host,
-                port=broker.port,
-                model=str(Path(model).resolve()) if Path(model).exists() else model,
-                seconds=max(1.0, SERVICE_S if arguments.seconds is None else arguments.seconds),
-                cameras=max(1, arguments.cameras),
-            ),
-            progress=lambda text: print(text, file=sys.stderr, flush=True),
+        wishes = Wishes(
+            clip=arguments.film,
+            host=broker.host,
+            port=broker.port,
+            model=str(Path(model).resolve()) if Path(model).exists() else model,
+            seconds=max(1.0, SERVICE_S if arguments.seconds is None else arguments.seconds),
+            cameras=max(1, arguments.cameras),
+            load=arguments.load,
         )
-    if arguments.json:
-        print(json.dumps(bench.record(), indent=2))
-    else:
-        print_service(bench)
+        if arguments.clip == LATENCY:
+            late = bench_latency(wishes, _say)
+            print_as(arguments, asdict(late), lambda: print_latency(late))
+        else:
+            bench = bench_service(wishes, _say)
+            print_as(arguments, bench.record(), lambda: print_service(bench))
     return 0
+
+
+def print_as(
+    arguments: argparse.Namespace, record: dict[str, object], for_a_person: Callable[[], None]
+) -> None:
+    """Print figures as JSON where that is asked for, else for a person."""
+    if arguments.json:
+        print(json.dumps(record, indent=2))
+    else:
+        for_a_person()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def print_service(bench: ServiceBench) -> None:
     """Print the figures of the service for a person."""
-    late = bench.latency
     print(f"{bench.model}, {bench.seconds:.0f} s a measurement")
     print(f"  from `run` to the first object   {bench.start_s} s")
     print(f"  memory of all processes (PSS)    {bench.pss_mb} MB")
     print(f"  still scene                      {bench.idle_cpu_s_per_minute} CPU s a minute")
-    print(f"  at a subscriber, {bench.cameras} cameras      {late.p50_ms} ms, of a hundred one is")
-    print(f"                                   older than {late.p99_ms} ms ({late.messages} heard)")
-    print(f"  of that until a look is done     {late.look_p50_ms} ms")
-    print(f"  cores that were busy             {late.busy_cores}")
+    print_latency(bench.latency)
+
+
+def print_latency(late: LoadedLatency) -> None:
+    """Print how late changes are at a subscriber for a person."""
+    print(
+        f"{late.changes} changes at a subscriber: half come before the first figure, all but one in"
+    )
+    print("100 before the second, from capture; that is stamped when a picture is decoded")
+    rows = {"beyond the network": late.above_network, "with the network": late.whole}
+    for name, spread in (rows | {f"  {name}": one for name, one in late.stages.items()}).items():
+        print(f"  {name:22} {spread.p50_ms:7.2f} {spread.p99_ms:7.2f} ms")
+    print(
+        f"  load                   {late.seats} seats of the CPU, busy {late.load:.0%} of the time"
+    )
+    print(f"  frames of each camera  {late.fps} a second, {late.looked_at_share:.1%} looked at")
+    print(
+        f"  busy cores             {late.busy_cores} by the service, {late.other_cores} by all else"
+    )
+    if late.unmatched:
+        print(f"  left out               {late.unmatched} changes: their frames are not in the log")
+    if late.other_cores > OTHER_CORES:
+        print("This machine was busy with other things: the figures are theirs as much as ours.")
 
 
 def print_devices(bench: DeviceBench) -> None:

@@ -40,6 +40,7 @@ class Stopwatch:
         self._steps = {step: Histogram() for step in Step}
         self._latency = Histogram()
         self._captured_ns = self._since_ns = 0
+        self._ends_ns = dict.fromkeys(Step, 0)
 
     def begin(self, captured_ns: int, now_ns: int) -> None:
         """Take note of a frame that was taken up."""
@@ -49,12 +50,16 @@ class Stopwatch:
     def end(self, step: Step, now_ns: int) -> None:
         """Take note that a step is done, and the next begins."""
         self._steps[step].observe(seconds(now_ns - self._since_ns))
-        self._since_ns = now_ns
+        self._since_ns = self._ends_ns[step] = now_ns
 
     def conclude(self, now_ns: int) -> None:
         """Take note that the frame was looked at, and that everybody knows."""
         self.end(Step.TELL, now_ns)
         self._latency.observe(seconds(now_ns - self._captured_ns))
+
+    def ends_ns(self) -> tuple[int, ...]:
+        """Return when each step of the last frame that was concluded ended; on its thread."""
+        return tuple(self._ends_ns.values())
 
     def times(self) -> FrameTimes:
         """Return how long the frames took so far."""

@@ -369,7 +369,10 @@ class CameraWorker(Worker):
         self._regions += len(looks)
         self._looks_ns.append(frame.captured_ns)
         self._latencies_ms.append((now_ns - frame.captured_ns) / 1e6)
-        _log.debug("camera %s: frame of %d seen at %d", frame.camera, frame.captured_ns, now_ns)
+        if _log.isEnabledFor(logging.DEBUG):
+            ends = ", ".join(map(str, self._stopwatch.ends_ns()))
+            text = "camera %s: frame of %d seen at %d; its steps ended at %s"
+            _log.debug(text, frame.camera, frame.captured_ns, now_ns, ends)
 
     def _looked_at_fps(self) -> float:
         oldest_ns = self._clock.monotonic_ns() - nanoseconds(RATE_SPAN_S)

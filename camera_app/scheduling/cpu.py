@@ -35,6 +35,8 @@ MOST_SEATS_BY_DEFAULT = 4
 # 5 ms that wait would be as long as the network itself whenever another thread is busy.
 SWITCH_INTERVAL_S = 0.0005
 
+_Moments = tuple[int, int, int, int]  # nanoseconds of the monotonic clock
+
 
 @dataclass(frozen=True, slots=True)
 class SeatStats:
@@ -161,7 +163,10 @@ class CpuSeats:
             if not answer.set_running_or_notify_cancel():
                 continue
             try:
-                answer.set_result(self._look(self._network(networks, demand.model), demand))
+                detections, moments_ns = self._look(self._network(networks, demand.model), demand)
+                answer.set_result(detections)
+                if _log.isEnabledFor(logging.DEBUG):  # and not before: the camera waits
+                    _tell_moments(demand, moments_ns)
             except CameraAppError as error:
                 self._count_failure()
                 answer.set_exception(error)
@@ -180,7 +185,8 @@ class CpuSeats:
             networks[model] = self._load(self._packs[model])
         return networks[model]
 
-    def _look(self, network: Network, demand: Demand) -> list[Detection]:
+    def _look(self, network: Network, demand: Demand) -> tuple[list[Detection], _Moments]:
+        """Return what is in a region, and when it was begun and each step of that ended."""
         began_ns = time.perf_counter_ns()
         prepared = network.prepare(demand.picture, demand.region)
         prepared_ns, before_ns = time.perf_counter_ns(), time.thread_time_ns()
@@ -193,7 +199,7 @@ class CpuSeats:
             self._invoke_cpu_ns += invoke_cpu_ns
             self._look_ns += decoded_ns - began_ns
             self._times.observe(began_ns, prepared_ns, invoked_ns, decoded_ns)
-        return detections
+        return detections, (began_ns, prepared_ns, invoked_ns, decoded_ns)
 
     def _count_failure(self) -> None:
         with self._changed:
@@ -204,3 +210,9 @@ class CpuSeats:
             vital.owe_nothing()
             self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
             return self._waiting.popleft() if self._waiting else None
+
+
+def _tell_moments(demand: Demand, moments_ns: _Moments) -> None:
+    moments = ", ".join(map(str, moments_ns))
+    text = "camera %s: frame of %d on the CPU; its steps began and ended at %s"
+    _log.debug(text, demand.camera, demand.captured_ns, moments)

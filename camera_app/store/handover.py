@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+from camera_app.clock import seconds
 from camera_app.errors import StoreError
 from camera_app.histogram import Distribution, Histogram
 from camera_app.store.commit import Commit, CommittedChange
@@ -119,14 +120,16 @@ class Written:
         gaps: Rows beside them that stand for what was shed.
         settled: How many rows left the outbox.
         oldest_unsent_wall_ns: When the oldest row still there was written, if any is.
-        took_ms: How long it took.
+        began_ns: When it was begun, monotonic.
+        ended_ns: When all was on the disk, monotonic.
     """
 
     rows: Sequence[CommittedChange]
     gaps: int
     settled: int
     oldest_unsent_wall_ns: int | None
-    took_ms: float
+    began_ns: int
+    ended_ns: int
 
 
 class HandOver:
@@ -322,8 +325,9 @@ class HandOver:
             tally.backlog += len(result.rows) + result.gaps - result.settled
             tally.refused += len(batch.refused)
             tally.oldest_unsent_wall_ns = result.oldest_unsent_wall_ns
-            tally.last_commit_ms = result.took_ms
-            self._commits.observe(result.took_ms / 1e3)
+            took_s = seconds(result.ended_ns - result.began_ns)
+            tally.last_commit_ms = took_s * 1e3
+            self._commits.observe(took_s)
             if self._is_drained():
                 self._progress.notify_all()
 

@@ -122,6 +122,8 @@ class Writer(Worker):
         if result.rows:
             for listener in self._listeners():
                 listener(result.rows)
+            if _log.isEnabledFor(logging.DEBUG):  # and not before: the publisher waits
+                _tell_moments(result)
         return True
 
     def _transact(self, batch: Batch) -> Written:
@@ -130,7 +132,7 @@ class Writer(Worker):
             batch.changes, batch.shed, runs(batch.settled), batch.refused, batch.films
         )
         entered = self._ledger.write(entries, self._clock.wall_ns(), self._handover.tell_of_room)
-        took_ms = seconds(self._clock.monotonic_ns() - began_ns) * 1e3
+        ended_ns = self._clock.monotonic_ns()
         self._unmeasured += len(entered.rows)
         if self._undated_row is None:
             undated = (row.row for row in entered.rows if UNDATED in row.record)
@@ -140,7 +142,8 @@ class Writer(Worker):
             gaps=entered.gaps,
             settled=entered.settled,
             oldest_unsent_wall_ns=self._ledger.oldest_unsettled_wall_ns,
-            took_ms=took_ms,
+            began_ns=began_ns,
+            ended_ns=ended_ns,
         )
 
     def _handle(self, batch: Batch, error: sqlite3.Error) -> None:
@@ -243,6 +246,12 @@ class Writer(Worker):
         used = self._ledger.used_bytes()
         over = _with_slack(used, limit, limit // 50)
         return min(changes, -(-over * changes // used))
+
+
+def _tell_moments(result: Written) -> None:
+    text = "camera %s: change %d is on the disk; that began at %d and ended at %d"
+    for row in result.rows:
+        _log.debug(text, row.camera, row.seq, result.began_ns, result.ended_ns)
 
 
 def _with_slack(amount: int, limit: int, slack: int) -> int:

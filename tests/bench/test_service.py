@@ -13,10 +13,19 @@ from pathlib import Path
 import av
 import pytest
 
-from camera_app.bench import processes
+from camera_app.bench import latency, processes
 from camera_app.bench import service as bench
+from camera_app.bench.running import RunningService
 from camera_app.cli import main
+from camera_app.errors import UsageError
 from camera_app.kernel import tree
+
+
+def quicken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the latency measured at the first rate that is tried."""
+    for name, value in (("SETTLE_S", 0.5), ("TRIAL_S", 1.0), ("ATTEMPTS", 1)):
+        monkeypatch.setattr(latency, name, value)
+
 
 BUSY = "x = 0\nprint('on', flush=True)\nwhile True: x += 1"
 
@@ -27,16 +36,14 @@ def test_the_whole_service_is_measured(
 ) -> None:
     clip = shared / "clips" / "signers" / "book.mkv"
     monkeypatch.setattr(bench, "SETTLE_S", 1.0)
+    quicken(monkeypatch)
     words = ["--clip", str(clip), "--model", "person_small", "--seconds", "2", "--cameras", "1"]
     assert main(["bench", "service", "--json", *words]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert 0.1 < figures["start_s"] < 60
     assert 20 < figures["pss_mb"] < 1000
     assert figures["idle_cpu_s_per_minute"] > 0
-    latency = figures["latency"]
-    assert latency["messages"] > 5
-    assert 0 < latency["p50_ms"] <= latency["p99_ms"]
-    assert latency["busy_cores"] > 0
+    assert figures["latency"]["changes"] > 5
 
 
 def test_without_a_film_it_is_said_what_to_give(capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,7 +71,7 @@ def test_a_still_film_is_what_was_asked_for(shared: Path, tmp_path: Path) -> Non
 def test_a_service_that_ends_is_told_with_its_last_word(tmp_path: Path) -> None:
     config = tmp_path / "camera.toml"
     config.write_text("device_id = 7\n")
-    with bench._Service(config) as service, pytest.raises(bench.UsageError, match="device_id"):
+    with RunningService(config) as service, pytest.raises(UsageError, match="device_id"):
         service.wait_seen()
 
 

@@ -1,0 +1,124 @@
+"""`camera-app run` as an owner starts it: a process of its own, for as long as a context lasts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from camera_app.bench.processes import cpu_s
+from camera_app.errors import UsageError
+
+FIRST_OBJECT = "sees its first object"
+LIMIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What to measure the service with.
+
+    Attributes:
+        clip: A film that shows somebody from its first pictures.
+        host: Of a broker.
+        port: Of it.
+        model: Name of a pack, or its folder.
+        seconds: Length of each measurement.
+        cameras: For the latency.
+        load: For the latency: share of their time that the CPU's seats are to be busy.
+    """
+
+    clip: Path
+    host: str
+    port: int
+    model: str
+    seconds: float = 60.0
+    cameras: int = 4
+    load: float = 0.7
+
+
+class RunningService:
+    """The service on this machine, and what it says.
+
+    Args:
+        config: Its configuration.
+        heard: Is handed each line of its log, on a thread of its own; must not block.
+    """
+
+    def __init__(self, config: Path, heard: Callable[[str], None] = lambda _line: None) -> None:
+        self._config = config
+        self._tell = heard
+        self._heard = threading.Condition()  # guards the three below
+        self._has_seen = False
+        self._has_ended = False
+        self._last_line = ""
+
+    def __enter__(self) -> Self:
+        words = [sys.executable, "-m", "camera_app", "run", "--config", str(self._config)]
+        self._process = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join(LIMIT_S)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_seen(self) -> None:
+        """Wait until it has seen its first object."""
+        with self._heard:
+            self._heard.wait_for(lambda: self._has_seen or self._has_ended, LIMIT_S)
+            if not self._has_seen:
+                raise UsageError(
+                    f"nobody was seen within {LIMIT_S:.0f} s: {self._last_line}",
+                    remedy="Give a film that shows somebody from its first pictures.",
+                )
+
+    def run_on(self, seconds: float) -> None:
+        """Let it run for so long."""
+        with self._heard:
+            if self._heard.wait_for(lambda: self._has_ended, seconds):
+                raise UsageError(f"the service ended: {self._last_line}")
+
+    def used_s(self, seconds: float) -> tuple[float, float]:
+        """Let it run; return the processor time that it took, and how long that was."""
+        before_s, began_s = cpu_s(self.pid), time.monotonic()
+        self.run_on(seconds)
+        return cpu_s(self.pid) - before_s, time.monotonic() - began_s
+
+    def _read(self) -> None:
+        stream = self._process.stderr
+        assert stream is not None, "it was asked for"
+        with stream:
+            for line in stream:
+                self._tell(line)
+                if FIRST_OBJECT in line or " DEBUG " not in line:
+                    self._note(line)
+        with self._heard:
+            self._has_ended = True
+            self._heard.notify_all()
+
+    def _note(self, line: str) -> None:
+        with self._heard:
+            self._last_line = line.rstrip()
+            self._has_seen |= FIRST_OBJECT in line
+            self._heard.notify_all()
