@@ -10,15 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from camera_app import threads
-from camera_app.threads import (
-    ROSTER,
-    ROUND_LIMIT_S,
-    Closed,
-    Deadline,
-    LatestBox,
-    Sign,
-    Worker,
-)
+from camera_app.roster import ROSTER, ROUND_LIMIT_S, Sign
+from camera_app.threads import Closed, Deadline, LatestBox, Worker
 
 WAIT_S = 5.0
 NEVER_S = 600.0

@@ -18,8 +18,9 @@ from camera_app.media import FilmFolder, FilmKeeper, SpaceGuard
 from camera_app.models import ModelSet, find_models
 from camera_app.pipeline import ModelChoice
 from camera_app.publish import FrigateMirror, StateBoard, Topics
+from camera_app.roster import ROSTER
 from camera_app.store import FILMS_FOLDER, EventStore
-from camera_app.threads import ROSTER, Part
+from camera_app.threads import Part
 
 STILLS_FOLDER = "snapshots"
 

@@ -38,7 +38,8 @@ from camera_app.children import ChannelClosed, ChildProcess
 from camera_app.clock import Clock, seconds
 from camera_app.errors import SourceError
 from camera_app.logs import keep_secret, redact
-from camera_app.threads import ROUND_LIMIT_S, Closed, Deadline, LatestBox, Worker
+from camera_app.roster import ROUND_LIMIT_S
+from camera_app.threads import Closed, Deadline, LatestBox, Worker
 from camera_app.values import Frame
 
 if TYPE_CHECKING:  # the child imports this room, and does without the configuration's library

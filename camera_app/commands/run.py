@@ -15,8 +15,8 @@ from camera_app.config import load_config
 from camera_app.errors import CommandRefused, ConfigError
 from camera_app.health import Notifier
 from camera_app.logs import begin_logging
+from camera_app.roster import ROSTER
 from camera_app.service import Service
-from camera_app.threads import ROSTER
 
 
 class _Wish(Enum):

@@ -16,9 +16,9 @@ from camera_app.publish import (
     NetworkDevice,
     PublisherStats,
 )
+from camera_app.roster import Sign
 from camera_app.scheduling import Condition, DeviceKind, DeviceStats, ExecutorStats
 from camera_app.store import StoreStats
-from camera_app.threads import Sign
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from camera_app.logs.redaction import redact
+from camera_app.roster import ROSTER
 
 _log = logging.getLogger(__name__)
 
@@ -114,7 +115,9 @@ class StderrTap:
         return write_end
 
     def _run(self) -> None:
+        vital = ROSTER.enter(self._thread.name)
         while not self._stopping.is_set():
+            vital.promise()
             try:
                 self._listen(TICK_S)
                 self._now_and_then()
@@ -123,6 +126,7 @@ class StderrTap:
                 _log.exception("what was written to standard error cannot be read")
                 self._stopping.wait(TICK_S)
         self._read_the_rest()
+        ROSTER.leave(vital)
 
     def _listen(self, timeout_s: float) -> None:
         with self._guard:

@@ -27,8 +27,9 @@ from camera_app.media.films import (
     unfinished_in,
 )
 from camera_app.media.mp4 import NotPlayable, Playable
+from camera_app.roster import ROUND_LIMIT_S
 from camera_app.store import FilmNote, GoneFilm, StoredFilm
-from camera_app.threads import ROUND_LIMIT_S, Worker
+from camera_app.threads import Worker
 
 _log = logging.getLogger(__name__)
 

@@ -22,9 +22,10 @@ from camera_app.errors import CameraAppError, DeviceError
 from camera_app.histogram import Distribution
 from camera_app.inference import Network, load_network
 from camera_app.models import ModelPack
+from camera_app.roster import ROSTER, Vital
 from camera_app.scheduling.demand import Answer, Demand
 from camera_app.scheduling.look_times import LookStep, LookTimes
-from camera_app.threads import ROSTER, STOP_LIMIT_S, Closed, Vital
+from camera_app.threads import STOP_LIMIT_S, Closed
 from camera_app.values import Detection
 
 _log = logging.getLogger(__name__)

@@ -21,9 +21,10 @@ from camera_app.inference import Network, Outputs, TensorSpec
 from camera_app.inference.edgetpu import Finding, StickFailed, StickStats
 from camera_app.inference.runtime import Array
 from camera_app.models import ModelPack
+from camera_app.roster import ROSTER, ROUND_LIMIT_S, Vital
 from camera_app.scheduling.demand import Answer, Demand
 from camera_app.scheduling.look_times import LookStep, LookTimes
-from camera_app.threads import ROSTER, ROUND_LIMIT_S, STOP_LIMIT_S, Deadline, Vital, Worker
+from camera_app.threads import STOP_LIMIT_S, Deadline, Worker
 from camera_app.values import Detection
 
 _log = logging.getLogger(__name__)

@@ -12,21 +12,26 @@ from typing import Any
 
 import pytest
 
+from camera_app import roster
 from camera_app.app import App
 from camera_app.capture.live import LiveSource
 from camera_app.config import parse_config
 from camera_app.health import Heartbeat, Notifier, watchdog
 from camera_app.health.caretaker import LOOK_EVERY_S, look_every_s
+from camera_app.inference.edgetpu.child import Errand
+from camera_app.inference.edgetpu.life import Life
+from camera_app.logs import begin_logging, tap
+from camera_app.logs.tap import StderrTap
 from camera_app.media import film_keeper
 from camera_app.pipeline.worker import CameraWorker
 from camera_app.publish import hub
 from camera_app.publish.client import Publisher
 from camera_app.publish.hub import Hub
+from camera_app.roster import Vital
 from camera_app.scheduling.cpu import CpuSeats
 from camera_app.scheduling.executor import Executor
 from camera_app.store import writer
 from camera_app.store.writer import Writer
-from camera_app.threads import Vital
 from tests.health.manager import Manager
 from tests.publish.mosquitto import Mosquitto
 
@@ -44,6 +49,7 @@ STAGES: list[tuple[type, str, str]] = [
     (Publisher, "_serve", "camera-app publisher"),
     (Heartbeat, "_tell_fallback", "camera-app heartbeat"),
     (Hub, "_advance", "camera-app hub"),
+    (StderrTap, "_listen", "camera-app log"),
 ]
 
 
@@ -80,7 +86,10 @@ def levers(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Lever]]:
     monkeypatch.setattr(
         Vital, "promise", lambda vital, within_s=30.0: promise(vital, within_s / FASTER)
     )
-    for module, name in ((film_keeper, "WAIT_S"), (hub, "IDLE_S"), (writer, "IDLE_S")):
+    # What a thread owes before it has promised anything.
+    monkeypatch.setattr(roster, "ROUND_LIMIT_S", roster.ROUND_LIMIT_S / FASTER)
+    waits = ((film_keeper, "WAIT_S"), (hub, "IDLE_S"), (writer, "IDLE_S"), (tap, "TICK_S"))
+    for module, name in waits:
         monkeypatch.setattr(module, name, 0.2)  # they would wait for others longer than time runs
     monkeypatch.setattr(watchdog, "CAMERA_LIMIT_S", watchdog.CAMERA_LIMIT_S / FASTER)
     monkeypatch.setattr(watchdog, "STORE_LIMIT_S", watchdog.STORE_LIMIT_S / FASTER)
@@ -118,11 +127,12 @@ def app(tmp_path: Path, levers: dict[str, Lever], manager: Manager) -> Iterator[
         """
     )
     app = App(config, notifier=Notifier(manager.address, WATCHDOG_S))
-    app.start()
-    yield app
-    for lever in levers.values():
-        lever.let_go()
-    app.stop()
+    with begin_logging(level="warning"):
+        app.start()
+        yield app
+        for lever in levers.values():
+            lever.let_go()
+        app.stop()
     broker.stop()
 
 
@@ -142,6 +152,23 @@ def test_a_hang_in_any_stage_stops_the_feeding_and_slowness_does_not(
     since = len(manager.words)
     assert manager.is_fed(10), manager.status
     assert not [word for word in manager.words[since:] if "HANGS" in word]
+
+
+def test_a_hang_of_a_sticks_guardian_stops_the_feeding_until_it_has_ended(
+    app: App, manager: Manager
+) -> None:
+    def errand() -> Errand:
+        raise AssertionError("there is no such stick")
+
+    lever = Lever()
+    lever.hold()
+    life = Life("usb:9-9", lever.around(errand))
+    life.start()
+    assert manager.wait_for(lambda _: " thread camera-app-stick-usb:9-9:" in manager.status)
+    assert manager.starves(WATCHDOG_S)
+    lever.let_go()
+    assert life.wait_over(LIMIT_S)
+    assert manager.is_fed(), manager.status
 
 
 def test_a_sign_comes_several_times_in_the_time_that_the_watchdog_gives() -> None:

@@ -12,7 +12,7 @@ from camera_app.clock import nanoseconds
 from camera_app.health import CameraFigures, DeviceFigures, Watchdog
 from camera_app.health.watchdog import CAMERA_LIMIT_S, STORE_LIMIT_S
 from camera_app.pipeline import ShedReason
-from camera_app.threads import ROUND_LIMIT_S, Sign
+from camera_app.roster import ROUND_LIMIT_S, Sign
 from camera_app.values import FrameCounts
 from tests.health.figures import NOW_NS, SOURCE, WATCH, WELL
 

@@ -33,6 +33,7 @@ from camera_app.inference.edgetpu.wire import (
     understood,
 )
 from camera_app.inference.runtime import Array
+from camera_app.roster import ROSTER, Vital
 from camera_app.threads import Deadline
 
 _log = logging.getLogger(__name__)
@@ -237,12 +238,13 @@ class Life:
     # --- for the guardian ------------------------------------------------------------------------
 
     def _guard(self) -> None:
+        vital = ROSTER.enter(self._guardian.name)
         try:
             child = ChildProcess(ENTRY, self._make_errand().as_json(), name=self._process_name())
             child.start()
             try:
                 self._adopt(child)
-                self._listen(child)
+                self._listen(child, vital)
             finally:
                 self._bury(child)
         except Exception as error:
@@ -251,6 +253,7 @@ class Life:
             self._conclude(findings.unintelligible(self.place, f"{type(error).__name__}: {error}"))
         finally:
             self._conclude(None)
+        ROSTER.leave(vital)
 
     def _process_name(self) -> str:
         return f"tpu-{self.place.partition(':')[2]}"
@@ -264,9 +267,10 @@ class Life:
             if self._finding is not None:  # killed before it was there
                 self._send_kill()
 
-    def _listen(self, child: ChildProcess) -> None:
+    def _listen(self, child: ChildProcess, vital: Vital) -> None:
         """Hear the child until it is gone, or has to go."""
         while not self._must_end():
+            vital.owe_nothing()  # who waits for the child has a limit, and kills it
             try:
                 packet = child.channel.receive()
                 said = understood(packet) if packet is not None else None
@@ -275,6 +279,8 @@ class Life:
             except Unintelligible as error:
                 self.kill(findings.unintelligible(self.place, str(error)))
                 return
+            finally:
+                vital.promise()
             self._note(said)
 
     def _must_end(self) -> bool:

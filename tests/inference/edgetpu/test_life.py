@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,14 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from camera_app.children import ChildProcess
 from camera_app.inference.edgetpu import findings
 from camera_app.inference.edgetpu import life as life_module
 from camera_app.inference.edgetpu.child import Errand
 from camera_app.inference.edgetpu.findings import FindingKind, StickFailed
 from camera_app.inference.edgetpu.life import Life
 from camera_app.inference.edgetpu.wire import Ready
+from camera_app.roster import ROSTER, ROUND_LIMIT_S
 from camera_app.threads import Deadline
 from tests.inference.edgetpu.conftest import LIMIT_S
+from tests.waiting import wait_until
 from tools.edgetpu_sim.system_root import Showing, UsbFiles, make_root
 
 SHORT_S = 0.2
@@ -163,6 +167,32 @@ def test_an_output_that_outgrows_its_memory_ends_the_child_not_the_parent(
     life.wait_ready(LIMIT_S)
     with pytest.raises(StickFailed, match="ended .exit status 1. while running a network"):
         ask(life, 3)
+
+
+def owed_s() -> list[float]:
+    """Return within which time the guardian of a stick owes its next sign of life."""
+    return [one.within_s for one in ROSTER.signs() if one.thread == "camera-app-stick-usb:9-1"]
+
+
+def test_the_guardian_owes_a_sign_of_life_but_while_it_hears_the_child(
+    start_life: StartLife, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child that says nothing is no hang of ours; one that cannot be buried is."""
+    is_free, bury = threading.Event(), Life._bury
+
+    def late(life: Life, child: ChildProcess) -> None:
+        is_free.wait(LIMIT_S)
+        bury(life, child)
+
+    monkeypatch.setattr(Life, "_bury", late)
+    life = start_life("honest")
+    life.wait_ready(LIMIT_S)
+    assert wait_until(lambda: owed_s() == [math.inf])
+    life.end()
+    assert wait_until(lambda: owed_s() == [ROUND_LIMIT_S])
+    is_free.set()
+    assert life.wait_over(LIMIT_S)
+    assert owed_s() == []
 
 
 @pytest.mark.parametrize("errand", ["other_number", "half_answer", "shape_beyond_memory"])
