@@ -29,7 +29,7 @@ from pydantic import (
 )
 
 from camera_app.errors import ConfigError, Problem
-from camera_app.logs import keep_address_secret, keep_misplaced_secret
+from camera_app.logs import CREDENTIALS_VARIABLE, keep_address_secret, keep_misplaced_secret
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
@@ -66,7 +66,8 @@ StickPlaces = Annotated[
     tuple[Annotated[str, AfterValidator(_stick_place)], ...],
     BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...]),
 ]
-CREDENTIALS_PLACE = "$CREDENTIALS_DIRECTORY"
+USUAL_FILE = Path("/etc/camera-app/camera.toml")  # as the installer puts it
+CREDENTIALS_PLACE = f"${CREDENTIALS_VARIABLE}"
 
 
 def _among_credentials(path: Path) -> Path:
@@ -74,7 +75,7 @@ def _among_credentials(path: Path) -> Path:
 
     Outside of the service there is no such folder: then the name stays, and whoever reads it fails.
     """
-    folder = os.environ.get(CREDENTIALS_PLACE[1:])
+    folder = os.environ.get(CREDENTIALS_VARIABLE)
     if folder and path.parts[:1] == (CREDENTIALS_PLACE,):
         return Path(folder, *path.parts[1:])
     return path

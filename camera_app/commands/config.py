@@ -11,13 +11,12 @@ from pathlib import Path
 
 from camera_app.assembly import examine
 from camera_app.commands import plan
-from camera_app.config import Config, load_config
+from camera_app.config import USUAL_FILE, Config, load_config
 from camera_app.config_reference import example_toml
 from camera_app.errors import ConfigError, Problem, UsageError
 from camera_app.publish import unencrypted_password_warning
 from camera_app.store.known_good import Standing, read_standing, state_folder
 
-USUAL_FILE = Path("/etc/camera-app/camera.toml")
 _OUTCOMES = {
     "started": "the service started with it",
     "applied": "was applied",

@@ -12,7 +12,6 @@ from typing import Any
 from camera_app.clock import SystemClock, iso_utc
 from camera_app.doctor import (
     CHECKS,
-    CREDENTIALS_VARIABLE,
     LIMIT_S,
     Check,
     Severity,
@@ -22,6 +21,7 @@ from camera_app.doctor import (
     examined,
     subject_of,
 )
+from camera_app.logs import CREDENTIALS_VARIABLE
 
 DESCRIPTION = """Looks at everything that the camera needs, and says of what is wrong what it is,
 what to do, and the line to type.

@@ -6,9 +6,7 @@ that runs: what it holds is asked for, not opened.
 """
 
 from camera_app.doctor.catalogue import CHECKS, all_kinds
-from camera_app.doctor.credentials import VARIABLE as CREDENTIALS_VARIABLE
 from camera_app.doctor.examination import (
-    LIMIT_S,
     Report,
     borrowed_credentials,
     examined,
@@ -17,11 +15,10 @@ from camera_app.doctor.examination import (
 from camera_app.doctor.findings import Finding, Kind, Severity
 from camera_app.doctor.machine import Machine
 from camera_app.doctor.report import as_json, as_lines
-from camera_app.doctor.subject import Check, Examined, Subject
+from camera_app.doctor.subject import LIMIT_S, Check, Examined, Subject
 
 __all__ = [
     "CHECKS",
-    "CREDENTIALS_VARIABLE",
     "LIMIT_S",
     "Check",
     "Examined",

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from camera_app.config import CREDENTIALS_PLACE
 from camera_app.doctor.machine import Machine
 
-VARIABLE = "CREDENTIALS_DIRECTORY"
 FOLDER = "run/credentials"
 
 
 def is_handed(path: Path) -> bool:
     """Say whether a file is one that systemd hands over; its mode is systemd's business."""
-    return path.parts[:1] == (f"${VARIABLE}",) or path.is_relative_to(f"/{FOLDER}")
+    return path.parts[:1] == (CREDENTIALS_PLACE,) or path.is_relative_to(f"/{FOLDER}")
 
 
 def is_withheld(path: Path | None) -> bool:

@@ -8,23 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from camera_app.config import Config, load_config, parse_config
+from camera_app.config import USUAL_FILE, Config, load_config, parse_config
 from camera_app.doctor.catalogue import CRASHED, HUNG
 from camera_app.doctor.checks.permissions import secret_files
 from camera_app.doctor.credentials import credentials_of
 from camera_app.doctor.findings import Finding, Severity, worst
 from camera_app.doctor.machine import Machine
 from camera_app.doctor.service import Service, find_service, running_config
-from camera_app.doctor.subject import Check, Examined, Subject
+from camera_app.doctor.subject import LIMIT_S, Check, Examined, Subject
 from camera_app.doctor.together import Undone, done_together
 from camera_app.errors import ConfigError, StoreError
-from camera_app.logs import keep_file_secret, keep_secret, redact
+from camera_app.logs import keep_file_secret, redact
 from camera_app.store.known_good import KnownGood, Standing, read_standing, state_folder
 
-DEFAULT_CONFIG = Path("/etc/camera-app/camera.toml")
-LIMIT_S = 12.0
 GRACE_S = 1.5  # for a check to notice by itself that its time is over
 
 
@@ -111,7 +108,7 @@ def borrowed_credentials(config_path: Path | None, machine: Machine | None = Non
 
 
 def _usual(machine: Machine) -> Path | None:
-    path = machine.place(DEFAULT_CONFIG)
+    path = machine.place(USUAL_FILE)
     return path if os.path.exists(path) else None  # noqa: PTH110  it says no where it may not look
 
 
@@ -150,14 +147,12 @@ def _report(check: Check, outcome: Report | Undone, subject: Subject) -> Report:
 
 
 def _keep_secrets(config: Config) -> None:
-    """Make every password of a configuration known as one, whoever may read it later."""
+    """Make every password of a configuration known as one, whoever may read it later.
+
+    Those that stand in it are known since it was read.
+    """
     for path in secret_files(config):
         keep_file_secret(path)
-    for camera in config.camera.values():
-        try:
-            keep_secret(urlsplit(camera.source).password or "")
-        except ValueError:  # no address
-            continue
 
 
 def _discreet(report: Report) -> Report:

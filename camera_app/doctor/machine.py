@@ -6,7 +6,6 @@ as well as this one. Nothing is judged here.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import sys
@@ -16,10 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from camera_app.inference.edgetpu.places import system_root
+from camera_app.store.timekeeping import KernelClock, kernel_clock
 
 COMMAND_LIMIT_S = 3.0
-# From linux/timex.h.
-CLOCK_IS_UNSYNCHRONISED = 0x40
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +50,6 @@ def run_command(words: Sequence[str], limit_s: float = COMMAND_LIMIT_S) -> Ran:
     return Ran(done.returncode, done.stdout.decode("utf-8", "replace"))
 
 
-class _Timex(ctypes.Structure):
-    """The head of struct timex, from linux/timex.h, with room for the rest."""
-
-    _fields_ = (
-        ("modes", ctypes.c_uint),
-        ("offset", ctypes.c_long),
-        ("freq", ctypes.c_long),
-        ("maxerror", ctypes.c_long),
-        ("esterror", ctypes.c_long),
-        ("status", ctypes.c_int),
-        ("rest", ctypes.c_byte * 512),
-    )
-
-
-def kernel_clock_status() -> int | None:
-    """Return the kernel's word on its clock, bits of STA_*; None where it may not be asked."""
-    asked = _Timex()  # modes 0: nothing is set
-    try:
-        state = ctypes.CDLL(None).adjtimex(ctypes.byref(asked))
-    except AttributeError:
-        return None
-    return None if state < 0 else int(asked.status)
-
-
 @dataclass(frozen=True, slots=True)
 class Machine:
     """Where facts come from.
@@ -90,7 +64,7 @@ class Machine:
 
     root: Path = field(default_factory=system_root)
     run: Callable[[Sequence[str]], Ran] = run_command
-    kernel_clock: Callable[[], int | None] = kernel_clock_status
+    kernel_clock: Callable[[], KernelClock | None] = kernel_clock
     wall_s: Callable[[], float] = time.time
     python: str = sys.executable
 

@@ -13,6 +13,8 @@ from camera_app.doctor.service import Service, ourselves, user_name
 from camera_app.errors import ConfigError
 from camera_app.store.known_good import Standing
 
+LIMIT_S = 12.0  # a check has, if nobody says otherwise
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -34,7 +36,7 @@ class Subject:
     config_path: Path | None = None
     config: Config | None = None
     config_error: ConfigError | None = None
-    limit_s: float = 12.0
+    limit_s: float = LIMIT_S
     standing: Standing | None = None
 
     @property

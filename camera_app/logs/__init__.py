@@ -1,6 +1,12 @@
 """What is written to standard error: in which form, how often, and never with a secret in it."""
 
-from camera_app.logs.begin import Format, LogCounts, begin_logging, counts
+from camera_app.logs.begin import (
+    CREDENTIALS_VARIABLE,
+    Format,
+    LogCounts,
+    begin_logging,
+    counts,
+)
 from camera_app.logs.formats import about_camera
 from camera_app.logs.redaction import (
     MASK,
@@ -13,6 +19,7 @@ from camera_app.logs.redaction import (
 from camera_app.logs.tap import error_output_of
 
 __all__ = [
+    "CREDENTIALS_VARIABLE",
     "MASK",
     "Format",
     "LogCounts",

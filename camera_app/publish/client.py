@@ -100,6 +100,11 @@ class PublisherStats:
     lag: Distribution = field(default_factory=Distribution)
 
 
+def client_id_of(settings: MqttSettings, device_id: str) -> str:
+    """Return the client id of the service."""
+    return settings.client_id or f"camera_app-{device_id}"
+
+
 class Publisher(Worker):
     """Tells the broker what the store holds: a part that is started and stopped.
 
@@ -245,7 +250,11 @@ class Publisher(Worker):
         self.promise(ATTEMPT_LIMIT_S)
         self._state = "connecting" if self._state == "stopped" else self._state
         link = Link(
-            self._settings, self._client_id, self._will, self._protocol.version, self._waker
+            self._settings,
+            client_id_of(self._settings, self._device_id),
+            self._will,
+            self._protocol.version,
+            self._waker,
         )
         try:
             link.open()
@@ -254,10 +263,6 @@ class Publisher(Worker):
             self._handle_failed_attempt(link, error)
         else:
             self._begin(link)
-
-    @property
-    def _client_id(self) -> str:
-        return self._settings.client_id or f"camera_app-{self._device_id}"
 
     @property
     def _will(self) -> Notice:

@@ -41,11 +41,30 @@ class KernelTime:
         return _kernel_boot_id()
 
     def uncertainty_s(self) -> float | None:
-        state = _Timex()  # modes 0: only to read
-        adjtimex = getattr(ctypes.CDLL(None, use_errno=True), "adjtimex", None)
-        if adjtimex is None or adjtimex(ctypes.byref(state)) < 0 or state.status & _STA_UNSYNC:
-            return None
-        return float(state.max_error_us) / 1e6
+        told = kernel_clock()
+        return told.max_error_s if told is not None and told.is_kept else None
+
+
+@dataclass(frozen=True, slots=True)
+class KernelClock:
+    """What the kernel says of its clock.
+
+    Attributes:
+        is_kept: Somebody has set it right and keeps it so.
+        max_error_s: How far off it may be then.
+    """
+
+    is_kept: bool
+    max_error_s: float
+
+
+def kernel_clock() -> KernelClock | None:
+    """Ask the kernel for its clock; None where it may not be asked, as in some containers."""
+    state = _Timex()  # modes 0: only to read
+    adjtimex = getattr(ctypes.CDLL(None, use_errno=True), "adjtimex", None)
+    if adjtimex is None or adjtimex(ctypes.byref(state)) < 0:
+        return None
+    return KernelClock(not state.status & _STA_UNSYNC, float(state.max_error_us) / 1e6)
 
 
 class _Timex(ctypes.Structure):

@@ -10,8 +10,8 @@ import pytest
 
 from camera_app.config import parse_config
 from camera_app.doctor import Examined, Finding, Machine, Subject
-from camera_app.doctor.machine import CLOCK_IS_UNSYNCHRONISED
 from camera_app.doctor.service import Service
+from camera_app.store.timekeeping import KernelClock
 from tests.capture.conftest import (
     _gstreamer_server,
     locked_rtsp_server,
@@ -36,14 +36,14 @@ class MadeMachine:
 
     Attributes:
         root: Below which its files are.
-        clock_status: What its kernel says of the clock.
+        kernel_clock: What its kernel says of the clock.
         now_s: Its wall time.
     """
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = folder / "machine"
         self.root.mkdir()
-        self.clock_status: int | None = 0
+        self.kernel_clock: KernelClock | None = KernelClock(is_kept=True, max_error_s=0.01)
         self.now_s = NOW_S
         self._commands = folder / "commands"
         self._commands.mkdir()
@@ -76,7 +76,7 @@ class MadeMachine:
 
     @property
     def machine(self) -> Machine:
-        return Machine(self.root, kernel_clock=lambda: self.clock_status, wall_s=lambda: self.now_s)
+        return Machine(self.root, kernel_clock=lambda: self.kernel_clock, wall_s=lambda: self.now_s)
 
     def subject(
         self, config: str = "", *, service: Service | None = None, limit_s: float = 30.0
@@ -92,4 +92,4 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeMachine:
     return MadeMachine(tmp_path, monkeypatch)
 
 
-UNSYNCHRONISED = CLOCK_IS_UNSYNCHRONISED
+UNSYNCHRONISED = KernelClock(is_kept=False, max_error_s=16.0)

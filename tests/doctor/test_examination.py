@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from camera_app.cli import main
+from camera_app.config import USUAL_FILE
 from camera_app.doctor import (
     CHECKS,
     Check,
@@ -26,7 +27,6 @@ from camera_app.doctor import (
     examined,
     subject_of,
 )
-from camera_app.doctor.examination import DEFAULT_CONFIG
 from camera_app.doctor.subject import Kinds, Subject
 from camera_app.logs import MASK
 from tests.commands.test_run import Service
@@ -218,7 +218,7 @@ def test_it_does_without_a_configuration(bare: Path, capsys: pytest.CaptureFixtu
 def test_the_configuration_in_its_usual_place_is_taken(
     bare: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    usual = bare / str(DEFAULT_CONFIG).lstrip("/")
+    usual = bare / str(USUAL_FILE).lstrip("/")
     usual.parent.mkdir(parents=True)
     usual.write_text("nonsense = 1\n")
     code, told = doctor(capsys, "--only", "configuration")

@@ -109,7 +109,7 @@ def test_a_clock_that_is_kept_is_well(made: MadeMachine) -> None:
 def test_a_clock_that_nobody_keeps_is_told(made: MadeMachine) -> None:
     timedatectl(made, ntp="no", synchronised="no")
     made.write("sys/class/rtc/rtc0/date", "")
-    made.clock_status = UNSYNCHRONISED
+    made.kernel_clock = UNSYNCHRONISED
     [finding] = clock.examine(made.subject()).findings
     assert finding.kind == "clock.not_kept"
     assert finding.line == "sudo timedatectl set-ntp true"
@@ -119,7 +119,7 @@ def test_a_time_service_that_hears_nobody_is_told_and_so_is_a_missing_clock(
     made: MadeMachine,
 ) -> None:
     timedatectl(made, ntp="yes", synchronised="no")
-    made.clock_status = UNSYNCHRONISED
+    made.kernel_clock = UNSYNCHRONISED
     assert kinds(clock.examine(made.subject())) == ["clock.not_synchronised", "clock.no_rtc"]
 
 
@@ -127,13 +127,13 @@ def test_chrony_is_a_time_service_too(made: MadeMachine) -> None:
     timedatectl(made, ntp="no", synchronised="no")
     made.write("proc/812/comm", "chronyd\n")
     made.write("sys/class/rtc/rtc0/date", "")
-    made.clock_status = UNSYNCHRONISED
+    made.kernel_clock = UNSYNCHRONISED
     assert kinds(clock.examine(made.subject())) == ["clock.not_synchronised"]
 
 
 def test_timesyncd_leaves_a_mark_where_the_kernel_may_not_be_asked(made: MadeMachine) -> None:
     made.command("timedatectl", "exit 1")
-    made.clock_status = None
+    made.kernel_clock = None
     made.write("run/systemd/timesync/synchronized", "")
     assert kinds(clock.examine(made.subject())) == []
 
@@ -151,14 +151,6 @@ def test_files_from_the_future_show_that_the_clock_was_put_back(made: MadeMachin
     os.utime(subject.config_path, (ahead_s, ahead_s))
     [finding] = [f for f in clock.examine(subject).findings if f.kind == "clock.behind"]
     assert finding.what == "files of this camera are 10 days ahead of the clock"
-
-
-def test_the_kernel_can_be_asked_for_its_clock() -> None:
-    """On a real one: whatever it says, it says it in bits."""
-    from camera_app.doctor.machine import kernel_clock_status
-
-    status = kernel_clock_status()
-    assert status is None or 0 <= status < 0x10000
 
 
 # --- memory --------------------------------------------------------------------------------------

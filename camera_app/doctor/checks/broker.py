@@ -20,6 +20,7 @@ from camera_app.doctor.subject import Check, Examined, Kinds, Subject
 from camera_app.errors import BrokerUnreachable, PublishError
 from camera_app.publish import Notice, Topics, unencrypted_password_warning
 from camera_app.publish.answers import UNSUPPORTED_VERSION, is_success
+from camera_app.publish.client import client_id_of
 from camera_app.publish.discovery import AnnouncedDevice, announcements
 from camera_app.publish.link import Answer, Link
 from camera_app.publish.protocol import ProtocolChoice
@@ -284,7 +285,7 @@ def _attempt(config: Config, choice: ProtocolChoice, deadline: Deadline) -> Brok
 
 def _client_id(config: Config) -> str:
     """Return an id that no service has, nor another doctor."""
-    ours = config.mqtt.client_id or f"camera_app-{config.device_id}"
+    ours = client_id_of(config.mqtt, config.device_id)
     return f"{ours}-doctor-{secrets.token_hex(2)}"
 
 

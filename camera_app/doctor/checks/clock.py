@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from camera_app.doctor.findings import Finding
-from camera_app.doctor.machine import CLOCK_IS_UNSYNCHRONISED, Machine
+from camera_app.doctor.machine import Machine
 from camera_app.doctor.subject import Check, Examined, Kinds, Subject
 from camera_app.store import DATABASE_NAME
 
@@ -124,12 +124,12 @@ def _timedatectl(machine: Machine) -> dict[str, str]:
 
 def _is_synchronised(machine: Machine, told: dict[str, str]) -> bool | None:
     """Ask the kernel first: whoever keeps the time tells it so."""
-    status = machine.kernel_clock()
-    if status is not None and not status & CLOCK_IS_UNSYNCHRONISED:
+    kernel = machine.kernel_clock()
+    if kernel is not None and kernel.is_kept:
         return True
     if machine.has(SYNCHRONISED_MARK) or told.get("NTPSynchronized") == "yes":
         return True
-    return None if status is None and "NTPSynchronized" not in told else False
+    return None if kernel is None and "NTPSynchronized" not in told else False
 
 
 def _is_kept(machine: Machine, told: dict[str, str]) -> bool | None:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from camera_app.doctor.findings import Finding
 from camera_app.doctor.subject import Check, Examined, Kinds, Subject
 from camera_app.health.firmware import Sensors
+from camera_app.scheduling.rungs import HOT_C
 
-# A Raspberry Pi begins to slow down at 80 °C, and does so in earnest at 85 °C.
-HOT_C = 80.0
 WARM_C = 75.0
 
 _kinds = Kinds("temperature")
