@@ -61,13 +61,14 @@ def wishes_for(minutes: float) -> Wishes:
 def table(outcome: Outcome) -> list[str]:
     """Return the lines of the table, Markdown."""
     backs = [kill.back_s for kill in outcome.kills if kill.back_s is not None]
+    back = f"{median(backs):.1f} s, at most {max(backs):.1f} s" if backs else "none came back"
     rtsp = sum(kind == "rtsp" for kind in outcome.cameras.values())
     happened = outcome.happened
     rows = [
         ("length", f"{outcome.seconds / 60:.1f} minutes", ""),
         ("cameras", f"{len(outcome.cameras)}, of these over RTSP {rtsp}", ""),
         ("processes killed", f"{len(outcome.kills)}", "all come back"),
-        ("back after a kill", f"{median(backs):.1f} s, at most {max(backs):.1f} s", ""),
+        ("back after a kill", back, ""),
         ("broker killed and back", f"{happened.get('BROKER_AWAY', 0)} times", ""),
         ("stick pulled out and back", f"{happened.get('UNPLUG', 0)} times", ""),
         ("frames looked at", f"{outcome.frames}, by the stick {outcome.stick_answers}", ""),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import psutil
+
+from camera_app.bench.processes import pss_mb
 
 SECONDS_AN_HOUR = 3600.0
 # The first part of a run fills caches and reaches limits.
@@ -142,20 +145,17 @@ def read(pid: int, data: Path, at_s: float) -> Sample:
     """Return what a service takes now.
 
     Raises:
-        psutil.Error: It is not there any more.
+        psutil.Error, OSError: It is not there any more.
     """
     service = psutil.Process(pid)
-    children, tree_mb = [], _pss_mb(service)
+    children = []
     for child in service.children(recursive=True):
-        try:
-            tree_mb += _pss_mb(child)
+        with suppress(psutil.Error):  # it has ended since
             children.append((child.name(), child.pid))
-        except psutil.Error:  # it has ended since
-            continue
     return Sample(
         at_s=at_s,
         memory_mb=_own_mb(pid),
-        tree_mb=tree_mb,
+        tree_mb=pss_mb(pid),
         descriptors=service.num_fds(),
         threads=service.num_threads(),
         disk_mb=_size_mb(data),
@@ -167,10 +167,6 @@ def _own_mb(pid: int) -> float:
     text = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
     pages = re.findall(r"^Rss(?:Anon|Shmem):\s+(\d+) kB$", text, re.MULTILINE)
     return sum(map(int, pages)) * 1024 / 1e6
-
-
-def _pss_mb(process: psutil.Process) -> float:
-    return float(process.memory_full_info().pss) / 1e6
 
 
 def _size_mb(folder: Path) -> float:

@@ -125,8 +125,8 @@ class Rig:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.enter_context(self._sticks)
-            self.broker.start()
             stack.callback(self.broker.kill)
+            self.broker.start()
             self.cameras = self._sources(stack)
             pack, key = make_pack(self.folder)
             environment = {**self._sticks.environment(), TRUSTED_VARIABLE: key}
@@ -148,8 +148,8 @@ class Rig:
         sources = dict(zip(("door", "yard", "lane"), films, strict=True))
         if RtspCamera.is_possible():
             camera = RtspCamera(self.folder)
-            camera.start()
             stack.callback(camera.kill)
+            camera.start()
             sources["lane"] = camera.url
         return sources
 
