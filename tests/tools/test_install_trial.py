@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import camera_app.commands.run as command
+from tools.install_trial.container import Container, Failed
 from tools.install_trial.trial import broken, copy_checkout
 
 
@@ -33,3 +37,20 @@ def test_who_is_not_root_is_told_so() -> None:
         [sys.executable, "-c", asked + words], capture_output=True, text=True, check=False
     )
     assert (done.returncode, "needs root" in done.stderr) == (2, True)
+
+
+def test_a_container_that_does_not_start_says_why_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Its folder is gone when somebody reads that, and so is the log that was pointed at."""
+    made = ["unshare", "--mount", "--pid", "--cgroup", "--fork", "true"]
+    if os.getuid() or subprocess.run(made, check=False).returncode:
+        pytest.skip("only root can make a container")
+    root = tmp_path / "empty"
+    root.mkdir()
+    container = Container(root)
+    try:
+        with pytest.raises(Failed, match=r"(?s)did not start:.*mount point does not exist"):
+            container.boot()
+        assert container.journal() == ""
+    finally:
+        container.stop()
+    assert not container._group.exists()

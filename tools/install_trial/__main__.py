@@ -60,7 +60,7 @@ def _try(suite: str, options: argparse.Namespace) -> None:
             container.boot()
             Trial(container, options.clip, _tell).run()
         except (Failed, TrialFailed, AssertionError):
-            sys.stderr.write(container.run("journalctl --no-pager -n 60 -o cat -u 'camera-app*'"))
+            sys.stderr.write(container.journal())
             raise
         finally:
             container.stop()

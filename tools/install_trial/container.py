@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -75,6 +76,7 @@ class Container:
         self._process: subprocess.Popen[bytes] | None = None
         self._init = 0
         self._group = _control_groups() / f"install-trial-{os.getpid()}"
+        self._log = root.parent / f"{root.name}.boot.log"
 
     def boot(self) -> None:
         """Start its systemd, and wait until everything in it is started."""
@@ -86,22 +88,22 @@ class Container:
             "DEVICES": " ".join(DEVICES),
             "GROUP": str(self._group),
         }
-        log = (self.root.parent / f"{self.root.name}.boot.log").open("wb")
-        self._process = subprocess.Popen(
-            ["bash", "-c", _BOOT],  # nosec B607
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-        log.close()
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                ["bash", "-c", _BOOT],  # nosec B607
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
         wait_for("systemd in the container", self._is_up, BOOT_LIMIT_S)
 
     def stop(self) -> None:
         """End all of its processes."""
         if self._process is not None:
             if self._init:
-                os.kill(self._init, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it has ended by itself
+                    os.kill(self._init, signal.SIGKILL)
             self._process.kill()
             self._process.wait()
         wait_for("the end of the container", self._is_emptied, 10.0)
@@ -126,6 +128,13 @@ class Container:
             raise Failed(f"{command}\n{done.stdout}")
         return done.stdout.strip()
 
+    def journal(self) -> str:
+        """Return the last that its services have said; nothing if it never came up."""
+        try:
+            return self.run("journalctl --no-pager -n 60 -o cat -u 'camera-app*'")
+        except Failed:
+            return ""
+
     def fails(self, command: str, *, limit_s: float = 900.0) -> str:
         """Run a line of shell that has to fail; return what it said."""
         try:
@@ -142,7 +151,8 @@ class Container:
     def _is_up(self) -> bool:
         assert self._process is not None
         if self._process.poll() is not None:
-            raise Failed("the container did not start; see its .boot.log beside its folder")
+            said = self._log.read_text(encoding="utf-8", errors="replace")
+            raise Failed(f"the container did not start:\n{said[-2000:]}")
         self._init = self._init or _first_child(self._process.pid)
         if not self._init:
             return False
