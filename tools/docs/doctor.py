@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from camera_app.doctor import CHECKS, LIMIT_S, Kind, all_kinds
+from tools.docs.marked import write
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "doctor.md"
 
@@ -94,8 +95,7 @@ def _row(kind: Kind) -> str:
 
 def main() -> None:
     """Write the page and say so."""
-    PAGE.write_text(markdown(), encoding="utf-8")
-    print(PAGE.relative_to(Path.cwd()) if PAGE.is_relative_to(Path.cwd()) else PAGE)
+    write(PAGE, markdown())
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tools.docs.marked import write
+
 DASHBOARD = Path(__file__).resolve().parents[2] / "docs" / "grafana-dashboard.json"
 
 Json = dict[str, Any]
@@ -455,8 +457,7 @@ def text() -> str:
 
 def main() -> None:
     """Write the file and say so."""
-    DASHBOARD.write_text(text(), encoding="utf-8")
-    print(DASHBOARD.relative_to(Path.cwd()) if DASHBOARD.is_relative_to(Path.cwd()) else DASHBOARD)
+    write(DASHBOARD, text())
 
 
 if __name__ == "__main__":

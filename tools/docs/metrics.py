@@ -8,15 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from camera_app.health.metrics import CATALOGUE, Metric
+from tools.docs.marked import filled, write
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "metrics.md"
-BEGIN, END = "<!-- the table of metrics, by `make docs` -->\n", "<!-- its end -->\n"
 
 
-def table() -> str:
-    """Return the table of all metrics."""
-    rows = [f"| {_row(metric)} |\n" for metric in CATALOGUE]
-    return "".join(["| metric | kind | labels | what |\n", "| --- | --- | --- | --- |\n", *rows])
+def table() -> list[str]:
+    """Return the lines of the table of all metrics."""
+    rows = [f"| {_row(metric)} |" for metric in CATALOGUE]
+    return ["| metric | kind | labels | what |", "| --- | --- | --- | --- |", *rows]
 
 
 def _row(metric: Metric) -> str:
@@ -26,15 +26,12 @@ def _row(metric: Metric) -> str:
 
 def page(before: str) -> str:
     """Return the page with the table as it would be made now."""
-    head, _, rest = before.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n{table()}\n{END}{tail}"
+    return filled(before, "metrics", table())
 
 
 def main() -> None:
     """Write the page and say so."""
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    print(PAGE.relative_to(Path.cwd()) if PAGE.is_relative_to(Path.cwd()) else PAGE)
+    write(PAGE, page(PAGE.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

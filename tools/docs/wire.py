@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.docs.asyncapi import Json, document, text
+from tools.docs.marked import write
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs"
 DOCUMENT = FOLDER / "asyncapi.json"
@@ -104,8 +105,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 def main() -> None:
     """Write both and say so."""
     for path, content in ((DOCUMENT, text()), (PAGE, markdown())):
-        path.write_text(content, encoding="utf-8")
-        print(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+        write(path, content)
 
 
 if __name__ == "__main__":
