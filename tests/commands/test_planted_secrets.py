@@ -25,8 +25,8 @@ from urllib.parse import quote
 
 import pytest
 
-from camera_app.bench.processes import tree
 from camera_app.demo.broker import free_port
+from camera_app.kernel import tree
 from camera_app.store.known_good import GOOD_NAME
 from tests.commands.test_run import Service
 from tests.publish.conftest import Received

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from paho.mqtt import publish
 
-from camera_app.bench.processes import tree
+from camera_app.kernel import tree
 from tests.commands.test_run import Service, Subscriber
 from tests.publish.mosquitto import Mosquitto
 from tests.waiting import wait_until

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from paho.mqtt import publish
 
-from camera_app.bench.processes import tree
+from camera_app.kernel import tree
 from tests.commands.test_run import Service
 from tests.commands.test_secrets import SECRET
 from tests.health.manager import Manager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from camera_app.bench.processes import tree
+from camera_app.kernel import tree
 from tests.commands.test_run import Service
 from tests.publish.conftest import Subscriber as Reader
 from tests.publish.mosquitto import Mosquitto, users_only

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -22,14 +23,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import psutil
-
+from camera_app.bench.processes import cpu_s_of
 from camera_app.capture import FilmOrder, FilmWish, LiveSource, encoding
 from camera_app.capture.copying import Copier
 from camera_app.capture.file import FileReader
 from camera_app.capture.pieces import Piece, PieceRing
 from camera_app.clock import NS_PER_S, SystemClock
 from camera_app.config import CameraSettings
+from camera_app.kernel import numbers_of, tree
 from camera_app.threads import LatestBox
 from camera_app.values import Frame
 
@@ -71,37 +72,22 @@ def measured(way: str, clip: Path, seconds: float, method: str, folder: Path) ->
     source.start()
     try:
         box.take(30)
-        _wait(5.0)  # the start, and the first seconds of the ring
+        time.sleep(5.0)  # the start, and the first seconds of the ring
         if "written" in way:
             now_ns = clock.monotonic_ns()
             until_ns = now_ns + round((seconds + 60) * NS_PER_S)
             source.film(FilmOrder(True, FilmWish(str(path), now_ns, until_ns)))
-        [child] = psutil.Process().children()
-        before_s, began_s = _cpu_s(child), time.monotonic()
-        _wait(seconds)
+        [_, child] = tree(os.getpid())
+        before_s, began_s = cpu_s_of([child]), time.monotonic()
+        time.sleep(seconds)
         took_s = time.monotonic() - began_s
-        used_s, peak_mb = _cpu_s(child) - before_s, _peak_mb(child)
+        used_s = cpu_s_of([child]) - before_s
+        peak_mb = numbers_of(f"/proc/{child}/status")["VmHWM"] / 1e3
     finally:
         source.stop()
     size_mb = path.stat().st_size / 1e6 if path.exists() else 0.0
     share = used_s / took_s
     return Cost(way, share, share * 60, peak_mb, size_mb * 60 / took_s)
-
-
-def _wait(seconds: float) -> None:
-    time.sleep(seconds)
-
-
-def _cpu_s(child: psutil.Process) -> float:
-    times = child.cpu_times()
-    return float(times.user + times.system)
-
-
-def _peak_mb(child: psutil.Process) -> float:
-    for line in Path(f"/proc/{child.pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1e3
-    return 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from statistics import median
 import psutil
 
 from camera_app.bench.processes import pss_mb
+from camera_app.kernel import numbers_of
 
 SECONDS_AN_HOUR = 3600.0
 # The first part of a run fills caches and reaches limits.
@@ -145,7 +145,7 @@ def read(pid: int, data: Path, at_s: float) -> Sample:
     """Return what a service takes now.
 
     Raises:
-        psutil.Error, OSError: It is not there any more.
+        psutil.Error: It is not there any more.
     """
     service = psutil.Process(pid)
     children = []
@@ -164,9 +164,8 @@ def read(pid: int, data: Path, at_s: float) -> Sample:
 
 
 def _own_mb(pid: int) -> float:
-    text = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-    pages = re.findall(r"^Rss(?:Anon|Shmem):\s+(\d+) kB$", text, re.MULTILINE)
-    return sum(map(int, pages)) * 1024 / 1e6
+    told = numbers_of(f"/proc/{pid}/status")
+    return (told.get("RssAnon", 0) + told.get("RssShmem", 0)) * 1024 / 1e6
 
 
 def _size_mb(folder: Path) -> float:

@@ -188,7 +188,7 @@ class Soak:
         while not self._is_over.wait(SAMPLE_S):
             try:
                 self._samples.append(read(self._rig.service.pid, self._rig.data, self._now_s()))
-            except (psutil.Error, OSError):
+            except psutil.Error:
                 return  # it has ended; the run says so
 
     def _is_drained(self) -> bool:
