@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from camera_app.clock import NS_PER_S
 from camera_app.config import RecordingSettings
 from camera_app.durable import sync_folder
 from camera_app.media.mp4 import NotPlayable, Playable, playable
-from camera_app.media.retention import StoredFile, files_to_delete
+from camera_app.media.retention import StoredFile, files_to_delete, stored_in
 
 SUFFIX = ".mp4"
 
@@ -81,7 +80,7 @@ class FolderContent:
 
 def films_in(folder: Path) -> list[StoredFile]:
     """Return the finished films in a folder, which may be absent; in any order."""
-    return list(_stored(folder.glob(f"*{SUFFIX}")))
+    return stored_in(folder, f"*{SUFFIX}")
 
 
 def unfinished_in(folder: Path) -> list[Path]:
@@ -140,12 +139,3 @@ def films_to_delete(folder: FilmFolder, wall_s: float) -> list[StoredFile]:
             gone.append(film)
             kept_bytes -= film.size_bytes
     return gone
-
-
-def _stored(paths: Iterable[Path]) -> Iterable[StoredFile]:
-    for path in paths:
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            continue  # somebody else deleted it meanwhile
-        yield StoredFile(path, status.st_mtime, status.st_size)

@@ -1,4 +1,4 @@
-"""Which files go when space or time is over. Pure: it decides, others delete."""
+"""Which files go when space or time is over: it looks and decides, others delete."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ class StoredFile:
     path: Path
     written_s: float
     size_bytes: int
+
+
+def stored_in(folder: Path, pattern: str) -> list[StoredFile]:
+    """Return the files in a folder, which may be absent, that fit a pattern; in any order."""
+    found = []
+    for path in folder.glob(pattern):
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue  # somebody else deleted it meanwhile
+        found.append(StoredFile(path, status.st_mtime, status.st_size))
+    return found
 
 
 def files_to_delete(

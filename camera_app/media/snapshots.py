@@ -18,7 +18,7 @@ import cv2
 from camera_app.config import SnapshotSettings
 from camera_app.errors import StoreError, StoreFull
 from camera_app.media.colour import bgr
-from camera_app.media.retention import StoredFile, files_to_delete
+from camera_app.media.retention import files_to_delete, stored_in
 from camera_app.values import ChangeType, Event, EventChange, Frame, Picture
 
 _log = logging.getLogger(__name__)
@@ -180,11 +180,7 @@ def tidy(folder: Path, settings: SnapshotSettings, wall_s: float) -> int:
         settings: Limits.
         wall_s: Seconds since 1970, now.
     """
-    files = [
-        StoredFile(path, status.st_mtime, status.st_size)
-        for path in folder.glob("*.jpg")
-        if (status := path.stat())
-    ]
+    files = stored_in(folder, "*.jpg")
     limit_bytes = settings.max_megabytes * 1_000_000
     doomed = files_to_delete(files, limit_bytes, settings.max_days * 86_400, wall_s)
     for file in doomed:

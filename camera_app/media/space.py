@@ -8,12 +8,13 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 
-from camera_app.media.retention import StoredFile
+from camera_app.media.retention import StoredFile, stored_in
 
 _log = logging.getLogger(__name__)
 
@@ -108,13 +109,8 @@ def oldest_worth(files: Iterable[StoredFile], needed_bytes: int) -> list[StoredF
     return doomed
 
 
-def _files(folders: Iterable[Path], pattern: str) -> list[StoredFile]:
-    return [
-        StoredFile(path, status.st_mtime, status.st_size)
-        for folder in folders
-        for path in folder.glob(pattern)
-        if (status := path.stat())
-    ]
+def _files(folders: Iterable[Path], pattern: str) -> Iterator[StoredFile]:
+    return chain.from_iterable(stored_in(folder, pattern) for folder in folders)
 
 
 class SpaceGuard:

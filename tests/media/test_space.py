@@ -107,6 +107,18 @@ def test_pictures_make_room_for_events(tmp_path: Path) -> None:
     assert (list(stills.iterdir()), guard.made_room) == ([], 3)
 
 
+def test_what_somebody_else_deletes_meanwhile_is_no_failure(tmp_path: Path) -> None:
+    """Who looks after films deletes them too, on a thread of its own; so may the owner."""
+    films = tmp_path / "films"
+    films.mkdir()
+    (films / "gone.mp4").symlink_to(films / "absent")  # in the listing, and not there any more
+    (films / "there.mp4").write_bytes(bytes(10))
+    guard = SpaceGuard(tmp_path, 10**18, films=[films])
+    assert guard.look().level is NO_SNAPSHOTS
+    assert guard.made_room == 1
+    assert not (films / "there.mp4").exists()
+
+
 def test_a_disk_that_cannot_be_looked_at_changes_nothing(tmp_path: Path) -> None:
     guard = SpaceGuard(tmp_path / "absent", RESERVE)
 
