@@ -1,12 +1,13 @@
 """Pieces out of pictures: compressed here, where a camera's own must not or cannot be kept.
 
 What is compressed has its privacy masks painted already. It is done by a thread of its own at a
-lower rate; what it does not get done in time is left out and counted.
+lower rate; what it does not get done in time is left out.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -22,6 +23,8 @@ from camera_app.capture.thinning import Thinner
 from camera_app.threads import Closed, LatestBox
 from camera_app.values import ColourMatrix, Pixels, Yuv420
 
+_log = logging.getLogger(__name__)
+
 CODEC = "libx264"
 KEY_EVERY_S = 2.0
 # Which of x264's settings; `tools/bench/recording.py` shows what others cost and bring. Without
@@ -36,11 +39,6 @@ _RANGE_LIMITED, _RANGE_FULL = 1, 2
 _SPACE_BT709, _SPACE_BT601 = 1, 6
 
 
-def can_encode() -> bool:
-    """Say whether this FFmpeg has the encoder."""
-    return CODEC in av.codecs_available
-
-
 class PictureEncoder:
     """Compresses pictures; belongs to one thread."""
 
@@ -51,6 +49,10 @@ class PictureEncoder:
         self._size = (0, 0)
         self._look: tuple[object, ...] = ()  # what an encoder is opened for
         self._clock = FilmClock()
+
+    def begin_anew(self) -> None:
+        """Open another encoder for the next picture; time goes on."""
+        self._context = None
 
     def pieces(self, frame: av.VideoFrame, at_ns: int) -> list[Piece]:
         """Return what becomes of a picture: a piece, as a rule."""
@@ -97,6 +99,7 @@ class EncoderThread:
         self._thinner = Thinner(fps)
         self._encoder = PictureEncoder(fps)
         self._take = take
+        self._has_failed = False  # of this thread: what fails, fails for each picture
         self._box: LatestBox[tuple[av.VideoFrame, int]] = LatestBox()
         self._thread = threading.Thread(target=self._run, name="film-encoder", daemon=True)
 
@@ -121,7 +124,17 @@ class EncoderThread:
             except Closed:
                 return
             if offered is not None:
-                self._take(self._encoder.pieces(*offered))
+                self._compress(*offered)
+
+    def _compress(self, frame: av.VideoFrame, at_ns: int) -> None:
+        try:
+            self._take(self._encoder.pieces(frame, at_ns))
+        except Exception:
+            # The safety net of this thread: a film lacks a picture then, and the next is tried.
+            self._encoder.begin_anew()
+            if not self._has_failed:
+                _log.exception("a picture cannot be compressed for a film")
+            self._has_failed = True
 
 
 def frame_of(picture: Yuv420) -> av.VideoFrame:
