@@ -33,7 +33,7 @@ ENTRY = "camera_app.capture.child:run"
 _log = logging.getLogger(__name__)
 
 # A child with Python, NumPy and FFmpeg has 110 MB; decoding 4K takes some 200 MB more, 8K up to
-# twice that. A stream that wants more is broken, or means harm.
+# twice that, and films usually up to 50. A stream that wants more is broken, or means harm.
 MEMORY_LIMIT_BYTES = 768 * 1024 * 1024
 
 # Frames that are left out are reported this often, so that the parent knows the source lives.
@@ -78,12 +78,20 @@ class Errand:
 
 def run(channel: Channel, errand: Mapping[str, Any]) -> None:
     """Read the source of the errand until it ends, fails, or the parent has had enough."""
-    bound_memory(MEMORY_LIMIT_BYTES)
+    told = Errand.from_json(errand)
+    bound_memory(memory_limit_bytes(told.films))
     sender = FrameSender(channel)
     try:
-        sender.send_end(_ending_of(Errand.from_json(errand), sender))
+        sender.send_end(_ending_of(told, sender))
     except ChannelClosed:
         return  # the parent is gone, or has no use for us
+
+
+def memory_limit_bytes(films: FilmMeans) -> int:
+    """Return what a child may take: more where the owner gives films more than usual."""
+    usual = FilmMeans()
+    beyond = films.buffer_bytes + films.waiting_bytes - usual.buffer_bytes - usual.waiting_bytes
+    return MEMORY_LIMIT_BYTES + max(0, beyond)
 
 
 def _ending_of(errand: Errand, sender: FrameSender) -> Ending:

@@ -57,6 +57,11 @@ class FilmMeans:
     encode_fps: float = 5.0
     buffer_bytes: int = 16_000_000
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Most memory for what waits for the disk."""
+        return 2 * self.buffer_bytes
+
 
 class FilmDesk:
     """Keeps the last seconds of a source and writes the film that is wanted.
@@ -134,7 +139,7 @@ class FilmDesk:
 
     def _begin_keeping(self) -> None:
         if self._writer is None:
-            self._writer = FilmWriter(self._means.buffer_bytes * 2)
+            self._writer = FilmWriter(self._means.waiting_bytes)
             self._writer.start()
 
     def _stop_encoder(self) -> None:

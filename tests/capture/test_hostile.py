@@ -18,7 +18,8 @@ import pytest
 
 from camera_app.capture import LiveSource, live
 from camera_app.capture.backoff import BackOff
-from camera_app.capture.child import MEMORY_LIMIT_BYTES
+from camera_app.capture.child import MEMORY_LIMIT_BYTES, memory_limit_bytes
+from camera_app.capture.filming import FilmMeans
 from camera_app.capture.source import MOST_PIXELS, Reason
 from camera_app.capture.wire import FRAME, MEMORY, FrameReceiver, Unintelligible
 from camera_app.children import Channel, ChannelClosed, ChildProcess, bound_memory, make_shared
@@ -266,6 +267,13 @@ def test_a_source_child_lives_under_a_memory_limit(watch: Callable[[str], Watche
     assert child is not None
     assert child.pid is not None
     assert resource.prlimit(child.pid, resource.RLIMIT_DATA)[0] == MEMORY_LIMIT_BYTES
+
+
+def test_what_an_owner_gives_films_is_on_top_of_the_memory_limit() -> None:
+    """A quarter of a gigabyte of them, and twice that before a slow disk, once ended the child."""
+    films = FilmMeans(buffer_bytes=256_000_000)
+    assert memory_limit_bytes(films) == MEMORY_LIMIT_BYTES + 3 * (256_000_000 - 16_000_000)
+    assert memory_limit_bytes(FilmMeans(buffer_bytes=1_000_000)) == MEMORY_LIMIT_BYTES
 
 
 def take_more_than_allowed(channel: Channel, _errand: object) -> None:
