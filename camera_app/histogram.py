@@ -1,4 +1,4 @@
-"""How values spread, counted in fixed buckets: cheap enough for every frame. Pure.
+"""How values spread: exactly, or counted in buckets, cheap enough for every frame. Pure.
 
 One thread observes, or those that hold one lock; any thread may read. A reader may see a sum that
 is one value behind its counts, never counts that do not add up.
@@ -61,3 +61,13 @@ class Histogram:
     def distribution(self) -> Distribution:
         """Return how the values are spread now."""
         return Distribution(self._bounds, tuple(self._counts), self._total)
+
+
+def percentile(ordered: Sequence[float], share: float) -> float | None:
+    """Return the value that a share of the others is below; None of nothing.
+
+    Args:
+        ordered: The values, the smallest first.
+        share: 0.0 to 1.0.
+    """
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None

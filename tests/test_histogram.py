@@ -1,4 +1,4 @@
-"""Values in fixed buckets add up."""
+"""Values in fixed buckets add up; a share of values is found."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camera_app.histogram import Histogram
+from camera_app.histogram import Histogram, percentile
 
 
 def test_a_value_on_a_bound_is_within_it() -> None:
@@ -34,3 +34,19 @@ def test_every_value_is_in_one_bucket(values: list[float]) -> None:
     assert told.count == len(values)
     assert told.counts[0] == sum(value <= 0.5 for value in values)
     assert told.counts[-1] == sum(value > 50.0 for value in values)
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "expected"),
+    [
+        ([], 0.5, None),
+        ([7], 0.99, 7),
+        ([1, 2, 3, 4], 0.5, 3),  # as many are below it as are not
+        (list(range(100)), 0.95, 95),
+        (list(range(100)), 1.0, 99),  # the largest: none has all below it
+    ],
+)
+def test_a_percentile_has_that_share_below_it(
+    values: list[int], share: float, expected: int | None
+) -> None:
+    assert percentile(values, share) == expected

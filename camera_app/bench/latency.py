@@ -29,6 +29,7 @@ from camera_app.bench.processes import cpu_s, machine_busy_s
 from camera_app.bench.running import RunningService, Wishes
 from camera_app.clock import seconds
 from camera_app.errors import UsageError
+from camera_app.histogram import percentile
 from camera_app.scheduling.cpu import MOST_SEATS_BY_DEFAULT
 
 DEVICE = "bench"
@@ -373,4 +374,4 @@ def _numbers(text: str) -> list[int]:
 
 
 def _share_ms(ordered: Sequence[int], share: float) -> float:
-    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))] / NS_PER_MS, 2)
+    return round((percentile(ordered, share) or 0.0) / NS_PER_MS, 2)

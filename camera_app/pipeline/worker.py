@@ -17,6 +17,7 @@ from typing import Protocol
 from camera_app.clock import Clock, nanoseconds, seconds
 from camera_app.config import EventSettings
 from camera_app.errors import DeviceError, ModelError
+from camera_app.histogram import percentile
 from camera_app.pipeline.asking import Asking, ModelChoice
 from camera_app.pipeline.looking import LookPlan, ShedReason
 from camera_app.pipeline.merging import Look
@@ -386,11 +387,7 @@ class CameraWorker(Worker):
             counts=self._watch.counts,
             open_events=len(self._watch.open_events),
             looked_at_fps=self._looked_at_fps(),
-            latency_p50_ms=_percentile(ordered, 0.50),
-            latency_p95_ms=_percentile(ordered, 0.95),
+            latency_p50_ms=percentile(ordered, 0.50),
+            latency_p95_ms=percentile(ordered, 0.95),
             last_look_ns=self._last_look_ns,
         )
-
-
-def _percentile(ordered: Sequence[float], share: float) -> float | None:
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None

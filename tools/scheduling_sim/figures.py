@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from camera_app.clock import NS_PER_S
+from camera_app.histogram import percentile
 from tools.scheduling_sim.cameras import SimulatedCamera
 from tools.scheduling_sim.world import Change
 
@@ -55,17 +56,12 @@ def camera_figures(cameras: Iterable[SimulatedCamera], span_s: float) -> CameraF
         regions_shed.update(camera.regions_shed)
     return CameraFigures(
         fps=tuple(sorted(camera.looked_at / span_s for camera in cameras)),
-        p50_ms=percentile(latencies, 0.50) / NS_PER_MS,
-        p99_ms=percentile(latencies, 0.99) / NS_PER_MS,
+        p50_ms=(percentile(latencies, 0.50) or 0.0) / NS_PER_MS,
+        p99_ms=(percentile(latencies, 0.99) or 0.0) / NS_PER_MS,
         longest_gap_s=max(camera.longest_gap_ns for camera in cameras) / NS_PER_S,
         shed=shed,
         regions_shed=regions_shed,
     )
-
-
-def percentile(ordered: Sequence[int], share: float) -> float:
-    """Return the value that a share of the others is below; 0 of nothing."""
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 def most_an_hour(changes: Iterable[Change], what: str, value: str | None = None) -> int:
