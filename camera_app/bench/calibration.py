@@ -33,6 +33,7 @@ from camera_app.bench.costs import (
     of_size,
 )
 from camera_app.bench.films import FPS, write_film
+from camera_app.bench.made import made_change
 from camera_app.bench.measured import MEASURED, MeasuredService, Use
 from camera_app.bench.processes import pss_bytes, written_bytes
 from camera_app.capture import ClipReader
@@ -41,7 +42,6 @@ from camera_app.capture.trial import CameraTrial, try_camera
 from camera_app.clock import NS_PER_S, SystemClock, iso_utc
 from camera_app.config import CameraSettings, Config, RetentionSettings
 from camera_app.errors import CameraAppError, StoreError, UsageError
-from camera_app.events import event_id
 from camera_app.inference import load_network
 from camera_app.inference.edgetpu import find_places
 from camera_app.inference.known_answers import known_picture
@@ -50,10 +50,6 @@ from camera_app.models import ModelPack, cache_folder, find_pack
 from camera_app.store import EventStore
 from camera_app.store.small_files import read_small, write_small
 from camera_app.values import (
-    BestMoment,
-    Box,
-    ChangeType,
-    Event,
     EventChange,
     Picture,
     Pixels,
@@ -414,23 +410,8 @@ def _noise(size: Size) -> Picture:
 
 
 def _change(number: int) -> EventChange:
-    """Return a change as a camera makes it; each of an event of its own."""
-    at_ns, wall_ns, box = number * NS_PER_S, time.time_ns(), Box(101.5, 80.0, 160.0, 240.5)
-    event = Event(
-        event_id=event_id(wall_ns, number),
-        camera="measured",
-        label="person",
-        started_ns=at_ns,
-        last_seen_ns=at_ns,
-        box=box,
-        score=0.8125,
-        top_score=0.875,
-        best=BestMoment(at_ns, box, 0.875),
-        frame_size=Size(1280, 720),
-        zones=("gate",),
-        entered_zones=("gate",),
-    )
-    return EventChange(ChangeType.STARTED, at_ns, wall_ns, event, "appeared")
+    at_ns = number * NS_PER_S
+    return made_change(number, camera="measured", at_ns=at_ns, wall_ns=time.time_ns())
 
 
 def _processor() -> str:

@@ -26,17 +26,17 @@ import sqlite3
 import statistics
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from camera_app.clock import SystemClock
+from camera_app.bench.made import made_change
+from camera_app.clock import NS_PER_S, SystemClock
 from camera_app.config import RetentionSettings
 from camera_app.events import canonical_json, change_record
 from camera_app.store import EventStore
 from camera_app.store.database import open_database
 from camera_app.store.ledger import PUT_CHANGE, PUT_EVENT, PUT_OUTBOX, PUT_STREAM
-from camera_app.values import BestMoment, Box, ChangeType, Event, EventChange, Size
+from camera_app.values import EventChange
 
 CAMERA = "front"
 Row = tuple[object, ...]
@@ -48,26 +48,15 @@ WAITING = 16
 def make_changes(count: int) -> list[EventChange]:
     """Return starts of so many events of one camera, a second apart, until now."""
     now_ns = time.time_ns()
-    return [_change(number, now_ns - (count - number) * 10**9) for number in range(1, count + 1)]
-
-
-def _change(number: int, wall_ns: int) -> EventChange:
-    at_ns, box = number * 10**9, Box(101.5, 80.0, 160.0, 240.5)
-    event = Event(
-        event_id=str(uuid.UUID(int=wall_ns << 64 | number)),
-        camera=CAMERA,
-        label="person",
-        started_ns=at_ns,
-        last_seen_ns=at_ns,
-        box=box,
-        score=0.8123,
-        top_score=0.9,
-        best=BestMoment(at_ns, box, 0.9),
-        frame_size=Size(1280, 720),
-        zones=("door",),
-        entered_zones=("door",),
-    )
-    return EventChange(ChangeType.STARTED, at_ns, wall_ns, event, "appeared")
+    return [
+        made_change(
+            number,
+            camera=CAMERA,
+            at_ns=number * NS_PER_S,
+            wall_ns=now_ns - (count - number) * NS_PER_S,
+        )
+        for number in range(1, count + 1)
+    ]
 
 
 def bare(path: Path, changes: list[EventChange]) -> float:

@@ -24,18 +24,18 @@ import statistics
 import tempfile
 import threading
 import time
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from camera_app.bench.made import made_change
 from camera_app.clock import SystemClock
 from camera_app.config import MqttSettings, RetentionSettings
 from camera_app.publish import Publisher, StateBoard, Topics, ledger_message
 from camera_app.store import EventStore, Outbox
-from camera_app.values import BestMoment, Box, ChangeType, Event, EventChange, Size
+from camera_app.values import EventChange
 from tools.processes import Broker
 
 DEVICE = "bench"
@@ -77,22 +77,8 @@ def fill(folder: Path, count: int) -> None:
 
 def change(number: int, now_ns: int) -> EventChange:
     """Return the start of one event, so many milliseconds after a wall-clock moment."""
-    at_ns, box = number * 10**6, Box(101.5, 80.0, 160.0, 240.5)
-    event = Event(
-        event_id=str(uuid.UUID(int=now_ns << 64 | number)),
-        camera="front",
-        label="person",
-        started_ns=at_ns,
-        last_seen_ns=at_ns,
-        box=box,
-        score=0.8123,
-        top_score=0.9,
-        best=BestMoment(at_ns, box, 0.9),
-        frame_size=Size(1280, 720),
-        zones=("door",),
-        entered_zones=("door",),
-    )
-    return EventChange(ChangeType.STARTED, at_ns, now_ns + at_ns, event, "appeared")
+    at_ns = number * 10**6
+    return made_change(number, camera="front", at_ns=at_ns, wall_ns=now_ns + at_ns)
 
 
 def payloads(folder: Path, count: int) -> list[bytes]:
