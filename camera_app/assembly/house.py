@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from camera_app import __version__
 from camera_app.assembly.camera import Camera, Surroundings
@@ -25,8 +26,16 @@ from camera_app.threads import Part
 STILLS_FOLDER = "snapshots"
 
 
-class Nothing:
-    """Stands in for a part that is not wanted."""
+class Metrics(Part, Protocol):
+    """Tells metrics to whoever asks."""
+
+    trouble: str  # why it does not, though it should; empty: it does
+
+
+class NoMetrics:
+    """Stands in where they are not wanted."""
+
+    trouble = ""
 
     def start(self) -> None:
         """Do nothing."""
@@ -71,12 +80,12 @@ class House:
     cameras: Mapping[str, Camera]
     delivery: Delivery | None = None
     heartbeat: Heartbeat | None = None
-    metrics: Part = field(default_factory=Nothing)
+    metrics: Metrics = field(default_factory=NoMetrics)
 
-    def metrics_for(self, config: Config) -> Part:
+    def metrics_for(self, config: Config) -> Metrics:
         """Return what tells metrics as a configuration asks for it, not begun yet."""
         if not config.metrics.listen:
-            return Nothing()
+            return NoMetrics()
         # Imported only where it is wanted: what it needs costs a megabyte.
         from camera_app.health.metrics import MetricsServer
 
@@ -94,6 +103,7 @@ class House:
             publisher=None if delivery is None else delivery.stats(),
             space=self.space.space,
             signs=ROSTER.signs(),
+            metrics_trouble=self.metrics.trouble,
         )
 
     def surroundings(self, config: Config) -> Surroundings:

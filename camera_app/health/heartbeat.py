@@ -75,7 +75,8 @@ class Heartbeat(Worker):
         self._standing = Standing()
         self._told_fallback: FallbackStatus | None = None
         self._told_ns: int | None = None
-        self._told_alarm: tuple[str, str] | None = None  # level of the disk, state of the store
+        # Level of the disk, state of the store, trouble of the metrics.
+        self._told_alarm: tuple[str, str, str] | None = None
         self._tidied_ns: int | None = None
 
     def tell_status_every(self, interval_s: float) -> None:
@@ -91,7 +92,7 @@ class Heartbeat(Worker):
         self._tell_fallback(figures)
         for read in self._readers:
             read(figures)
-        alarm = (figures.space.level, figures.store.state)
+        alarm = (figures.space.level, figures.store.state, figures.metrics_trouble)
         is_due = self._told_ns is None or now_ns - self._told_ns >= self._status_interval_ns
         if is_due or alarm != self._told_alarm:  # a full disk cannot wait for its turn
             self._told_ns, self._told_alarm = now_ns, alarm

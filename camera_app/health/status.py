@@ -44,6 +44,7 @@ class DeviceFigures:
         publisher: The way to the broker; None where none is configured.
         space: The disk.
         signs: The newest sign of life of every thread.
+        metrics_trouble: Why nobody can read the metrics that are configured; empty: somebody can.
     """
 
     version: str
@@ -54,6 +55,7 @@ class DeviceFigures:
     publisher: PublisherStats | None
     space: Space = field(default_factory=Space)
     signs: tuple[Sign, ...] = ()
+    metrics_trouble: str = ""
 
 
 def status_of(figures: DeviceFigures) -> DeviceStatus:
@@ -81,6 +83,7 @@ def status_of(figures: DeviceFigures) -> DeviceStatus:
         temperature_c=executor.pressure.temperature_c,
         under_voltage=executor.pressure.under_voltage,
         throttled=executor.pressure.throttled,
+        metrics_trouble=figures.metrics_trouble,
     )
 
 

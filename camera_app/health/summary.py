@@ -21,7 +21,7 @@ def summary_of(figures: DeviceFigures, hangs: Sequence[Hang] = ()) -> str:
         hangs: What stands still and should not.
     """
     troubles = [*_hangs(hangs), *_cameras_away(figures), *_storing(figures), *_sending(figures)]
-    return "; ".join([_watching(figures), *troubles])
+    return "; ".join([_watching(figures), *troubles, *_measuring(figures)])
 
 
 def _watching(figures: DeviceFigures) -> str:
@@ -81,6 +81,11 @@ def _sending(figures: DeviceFigures) -> Iterator[str]:
         yield from [told] * bool(told)
     else:
         yield f"the broker is not connected{', ' if told else ''}{told}"
+
+
+def _measuring(figures: DeviceFigures) -> Iterator[str]:
+    if figures.metrics_trouble:
+        yield f"no metrics: {_shortened(figures.metrics_trouble)}"
 
 
 def _counted(count: int, noun: str) -> str:

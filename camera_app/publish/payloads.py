@@ -143,6 +143,8 @@ class DeviceStatus:
         temperature_c: Of the processor; None: not known.
         under_voltage: The supply does not give enough.
         throttled: The processor's clock is held down.
+        metrics_trouble: Why nobody can read the metrics that are configured; empty: nothing is
+            wrong with them.
     """
 
     version: str
@@ -166,6 +168,7 @@ class DeviceStatus:
     temperature_c: float | None = None
     under_voltage: bool = False
     throttled: bool = False
+    metrics_trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from camera_app.clock import SystemClock
+from camera_app.config import MetricsSettings
+from camera_app.demo.broker import free_port
 from camera_app.doctor import Machine, borrowed_credentials, subject_of
 from camera_app.doctor.checks import configuration, permissions, python, service
 from camera_app.doctor.checks.permissions import Entry, judge_secret, may
@@ -25,8 +30,11 @@ from camera_app.doctor.service import (
 )
 from camera_app.errors import ConfigError, Problem
 from camera_app.health import Ability, Readiness, ReadinessReport, Shortfall
+from camera_app.health.metrics import MetricsServer
 from camera_app.store.known_good import KnownGood, Outcome, Running, Standing
+from tests.health.metrics.figures import FIGURES
 from tests.rights import without_rights
+from tests.waiting import LIMIT_S, wait_until
 
 from .conftest import MadeMachine, kinds
 
@@ -332,6 +340,30 @@ def test_the_services_own_words_are_told() -> None:
     assert finding.what == "cannot see: brings no pictures: refused"
 
 
+def test_metrics_that_another_program_or_nobody_tells_are_missed(made: MadeMachine) -> None:
+    def missed(address: str) -> list[str]:
+        text = f'[metrics]\nlisten = "{address}"\n{ONE_CAMERA}'
+        findings = service.examine(made.subject(text, service=WELL.service)).findings
+        return [one.what for one in findings if one.kind == "service.no_metrics"]
+
+    settings = MetricsSettings(listen=f"127.0.0.1:{free_port()}")
+    ours = MetricsServer(settings, lambda: FIGURES, SystemClock())
+    ours.start()
+    other = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    thread = threading.Thread(target=other.handle_request, daemon=True)
+    thread.start()
+    try:
+        assert wait_until(lambda: ours.address is not None)
+        assert missed(settings.listen) == []
+        place = f"127.0.0.1:{other.server_port}"
+        assert missed(place) == [f"another program answers at {place}"]
+    finally:
+        ours.stop()
+        other.server_close()
+        thread.join(LIMIT_S)
+    assert missed(place) == [f"nobody answers at {place}"]
+
+
 def test_systemd_is_asked_where_there_is_one(made: MadeMachine) -> None:
     made.command("systemctl", "echo LoadState=loaded; echo ActiveState=failed; echo Result=timeout")
     assert kinds(service.examine(made.subject())) == ["service.not_running"]
@@ -342,7 +374,6 @@ def test_systemd_is_asked_where_there_is_one(made: MadeMachine) -> None:
 
 def test_a_service_is_found_by_the_lock_on_its_data(made: MadeMachine, tmp_path: Path) -> None:
     """A real lock of a real store, found without touching it."""
-    from camera_app.clock import SystemClock
     from camera_app.config import RetentionSettings
     from camera_app.store import EventStore
 

@@ -78,6 +78,11 @@ def no_broker(figures: DeviceFigures) -> DeviceFigures:
             replace(WELL, space=Space(SpaceLevel.FULL)),
             "Watching 1 camera with the processor; the disk is full",
         ),
+        (
+            replace(no_broker(WELL), metrics_trouble="nothing can listen on [::1]:9477: no"),
+            "Watching 1 camera with the processor; the broker is not connected; "
+            "no metrics: nothing can listen on [::1]:9477: no",
+        ),
     ],
 )
 def test_the_line_says_what_is_watched_and_what_is_amiss(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 
+from camera_app.config import MetricsSettings
 from camera_app.doctor.findings import Finding
 from camera_app.doctor.machine import Machine
 from camera_app.doctor.service import Service, Who, ourselves, user_name
@@ -19,6 +21,8 @@ _ASKED = (
     "MainPID",
 )
 MANY_RESTARTS = 3
+METRICS_LIMIT_S = 2.0
+LONGEST_ANSWER_BYTES = 64
 
 _kinds = Kinds("service")
 NOT_READY = _kinds.error(
@@ -69,6 +73,12 @@ SILENT = _kinds.note(
     "Start it as the shipped unit does, or name a folder",
     "RUNTIME_DIRECTORY=/run/camera-app camera-app run --config <config>",
 )
+NO_METRICS = _kinds.warning(
+    "no_metrics",
+    "metrics are configured, and at their address nobody answers, or another program",
+    "Give listen in [metrics] an address of this machine and a port that nobody uses",
+    "sudo ss -ltnp 'sport = :<port>'",
+)
 OTHER_USER = _kinds.note(
     "other_user",
     "the service runs as another user than this doctor: what that one may do is judged by modes, "
@@ -87,19 +97,25 @@ class ServiceFacts:
         unit: What systemd says of its unit; empty: there is no systemd, or no such unit.
         us: As whom we ask.
         config: The configuration, for a line to type.
+        metrics: Where the configuration has metrics told; None: nowhere.
+        heard: What is said there; None: nobody answers.
     """
 
     service: Service
     unit: Mapping[str, str]
     us: Who
     config: str
+    metrics: MetricsSettings | None = None
+    heard: bytes | None = None
 
 
 def examine(subject: Subject) -> Examined:
     """Ask the kernel, systemd and the service."""
     service = subject.service
     unit = read_unit(subject.machine, service.unit)
-    facts = ServiceFacts(service, unit, ourselves(), subject.config_argument)
+    metrics = subject.config.metrics if subject.config and subject.config.metrics.listen else None
+    heard = read_metrics(metrics) if metrics and service.is_running else None
+    facts = ServiceFacts(service, unit, ourselves(), subject.config_argument, metrics, heard)
     told = [f"runs as process {service.pid}" if service.is_running else "does not run"]
     if unit:
         told.append(f"{service.unit}.service is {unit.get('ActiveState', '?')}")
@@ -118,6 +134,20 @@ def read_unit(machine: Machine, name: str) -> dict[str, str]:
     return told if told.get("LoadState") == "loaded" else {}
 
 
+def read_metrics(settings: MetricsSettings) -> bytes | None:
+    """Ask at the address of the metrics whether the service is ready; None: nobody answers."""
+    connection = HTTPConnection(*settings.address, timeout=METRICS_LIMIT_S)
+    try:
+        connection.request("GET", "/ready")
+        return connection.getresponse().read(LONGEST_ANSWER_BYTES)
+    except HTTPException:  # somebody does, and speaks of something else
+        return b""
+    except OSError:
+        return None
+    finally:
+        connection.close()
+
+
 def judge(facts: ServiceFacts) -> Iterator[Finding]:
     """Say what is wrong with the service."""
     unit, service = facts.unit, facts.service
@@ -130,6 +160,7 @@ def judge(facts: ServiceFacts) -> Iterator[Finding]:
         yield NOT_RUNNING.found("no service runs with this configuration", config=facts.config)
     if service.is_running:
         yield from _judge_readiness(facts)
+        yield from _judge_metrics(facts)
         yield from _judge_user(facts)
         if unit.get("UnitFileState") == "disabled" and unit.get("MainPID") == str(service.pid):
             yield NOT_ENABLED.found("it will not start with the machine", unit=service.unit)
@@ -149,6 +180,14 @@ def _judge_readiness(facts: ServiceFacts) -> Iterator[Finding]:
         for shortfall in report.readiness.shortfalls:
             what = f"cannot {shortfall.ability}: {shortfall.problem}"
             yield NOT_READY.found(what, where=shortfall.where)
+
+
+def _judge_metrics(facts: ServiceFacts) -> Iterator[Finding]:
+    if facts.metrics is None or (facts.heard or b"").startswith((b"ready\n", b"not ready\n")):
+        return
+    who = "nobody" if facts.heard is None else "another program"
+    port = facts.metrics.address[1]
+    yield NO_METRICS.found(f"{who} answers at {facts.metrics.listen}", port=port)
 
 
 def _judge_user(facts: ServiceFacts) -> Iterator[Finding]:

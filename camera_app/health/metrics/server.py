@@ -76,6 +76,7 @@ class MetricsServer(Worker):
 
     Attributes:
         address: Host and port that it listens on; None while it does not.
+        trouble: Why it does not; empty: it does, or has not tried yet.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class MetricsServer(Worker):
         self._clients: dict[int, _Client] = {}  # by descriptor, the one that came first first
         self._copy = _Copy()
         self.address: tuple[str, int] | None = None
+        self.trouble = ""
 
     def start(self) -> None:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -137,16 +139,17 @@ class MetricsServer(Worker):
             listener = _listening(self._host, self._port)
         except OSError as error:
             wait_s = self._back_off.after(0.0)
+            place = _shown(self._host, self._port)
+            self.trouble = f"nothing can listen on {place}: {error.strerror or error}"
             _log.warning(
-                "metrics: nothing can listen on %s: %s; trying again in %.0f s. Give listen in "
-                "[metrics] an address of this machine and a port that nobody uses",
-                _shown(self._host, self._port),
-                error.strerror or error,
+                "metrics: %s; trying again in %.0f s. Give listen in [metrics] an address of this "
+                "machine and a port that nobody uses",
+                self.trouble,
                 wait_s,
             )
             self.rest(wait_s)
             return
-        self._listener = listener
+        self._listener, self.trouble = listener, ""
         host, port = listener.getsockname()[:2]
         self.address = (str(host), int(port))
         _log.info("metrics are at http://%s/metrics", _shown(host, port))

@@ -175,8 +175,10 @@ def test_a_port_that_is_taken_is_told_and_had_when_it_is_free(
             told = f"nothing can listen on 127.0.0.1:{port}: Address already in use"
             assert wait_until(lambda: told in caplog.text)
             assert rig.server.is_running
+            assert rig.server.trouble == told
             other.close()
             assert wait_until(lambda: rig.server.address is not None)
+            assert rig.server.trouble == ""
             assert rig.get("/ready")[0] == 200
         finally:
             rig.server.stop()
