@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -72,7 +73,11 @@ class MeasuredService:
         self._process = subprocess.Popen(
             self._words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self._read()
+        try:
+            self._read()
+        except UsageError:
+            self._end()
+            raise
         return self
 
     def __exit__(
@@ -81,9 +86,13 @@ class MeasuredService:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         process = self._running
         assert process.stdin is not None
-        process.stdin.close()
+        with suppress(BrokenPipeError):  # it has ended by itself
+            process.stdin.close()
         try:
             process.wait(END_LIMIT_S)
         except subprocess.TimeoutExpired:
@@ -96,8 +105,9 @@ class MeasuredService:
         """Return what it has done so far, by the names of `_figures`."""
         process = self._running
         assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
+        with suppress(BrokenPipeError):  # it has ended: then it answers nothing
+            process.stdin.write("\n")
+            process.stdin.flush()
         return self._read()
 
     def wait_for_frames(self, limit_s: float) -> None:

@@ -134,12 +134,9 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.clip,
         models,
         rounds=max(1, arguments.rounds),
-        progress=lambda text: print(text, file=sys.stderr, flush=True),
+        progress=_say,
     )
-    if arguments.json:
-        print(json.dumps(bench.record(), indent=2))
-    else:
-        print_table(bench)
+    print_as(arguments, bench.record(), lambda: print_table(bench))
     return 0
 
 
@@ -152,20 +149,16 @@ def run_calibration(arguments: argparse.Namespace) -> int:
     costs = calibrate(
         config,
         span_s=max(1.0, CALIBRATION_S if arguments.seconds is None else arguments.seconds),
-        progress=lambda text: print(text, file=sys.stderr, flush=True),
+        progress=_say,
     )
     path = arguments.out or costs_path()
     write_costs(path, costs)
-    if arguments.json:
-        print(json.dumps(asdict(costs), indent=2))
-    else:
-        print_costs(costs)
-        print(f"kept in {path}")
+    print_as(arguments, asdict(costs), lambda: print_costs(costs, path))
     return 0
 
 
-def print_costs(costs: Costs) -> None:
-    """Print what was measured for a person."""
+def print_costs(costs: Costs, path: Path) -> None:
+    """Print for a person what was measured, and where it is kept."""
     print(f"{costs.machine['processor']}, {costs.cores} cores")
     print(f"  a service that sees nothing   {costs.base_cores:.3f} cores")
     for source in (*costs.sizes, *costs.sources.values()):
@@ -185,6 +178,7 @@ def print_costs(costs: Costs) -> None:
         f"  an event change               {costs.change_ms:.2f} ms, "
         f"{costs.change_written_bytes / 1e3:.1f} kB written"
     )
+    print(f"kept in {path}")
 
 
 def run_devices(arguments: argparse.Namespace) -> int:
@@ -195,12 +189,9 @@ def run_devices(arguments: argparse.Namespace) -> int:
         seats=max(0, arguments.seats),
         rounds=max(1, arguments.rounds),
         round_s=max(0.1, DEVICES_S if arguments.seconds is None else arguments.seconds),
-        progress=lambda text: print(text, file=sys.stderr, flush=True),
+        progress=_say,
     )
-    if arguments.json:
-        print(json.dumps(bench.record(), indent=2))
-    else:
-        print_devices(bench)
+    print_as(arguments, bench.record(), lambda: print_devices(bench))
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from camera_app.bench.processes import cpu_s_of, pss_bytes
 from camera_app.capture import ClipReader
 from camera_app.cli import main
 from camera_app.config import parse_config
-from camera_app.errors import StoreError
+from camera_app.errors import StoreError, UsageError
 from camera_app.health import read_activities
 from camera_app.inference.known_answers import known_picture
 from camera_app.kernel import tree
@@ -45,6 +46,29 @@ def test_the_kernel_is_asked_for_what_processes_use() -> None:
     assert pss_bytes([os.getpid()]) > 10e6
     assert tree(os.getpid())[0] == os.getpid()
     assert cpu_s_of([2**22 + 1]) == pss_bytes([2**22 + 1]) == 0.0  # there is none
+
+
+def test_a_measured_service_that_does_not_start_is_told_and_ended(tmp_path: Path) -> None:
+    config = tmp_path / "camera.toml"
+    config.write_text("wrong = 1\n")
+    service = MeasuredService(config, tmp_path / "data")
+    with pytest.raises(UsageError, match="has ended"):
+        service.__enter__()
+    with pytest.raises(ProcessLookupError):
+        os.kill(service.pid, 0)
+
+
+def test_a_measured_service_that_ends_by_itself_is_told(tmp_path: Path) -> None:
+    config, data = tmp_path / "camera.toml", tmp_path / "data"
+    config.write_text(
+        f'mqtt.enabled = false\ndata.folder = "{data}"\ninference.model = "person_small"\n'
+        '[camera.front]\nsource = "synthetic:"\nprivacy = true\n'
+    )
+    with MeasuredService(config, data) as service:
+        os.kill(service.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, service.pid, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(UsageError, match="has ended"):
+            service.figures()
 
 
 def test_a_measured_service_says_what_it_does_and_what_its_scene_is_like(
