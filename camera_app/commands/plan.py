@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from camera_app.assembly import examine
@@ -14,7 +14,7 @@ from camera_app.bench.costs import Costs, Estimate
 from camera_app.bench.planning import Forecast, forecast
 from camera_app.config import Config, load_config
 from camera_app.control import Change, changes
-from camera_app.errors import ConfigError, UsageError
+from camera_app.errors import ConfigError, ModelError, UsageError
 
 UNMET = 4
 CALIBRATE = "camera-app bench --calibrate --config"
@@ -66,7 +66,11 @@ def run(arguments: argparse.Namespace) -> int:
         _print_without_costs(arguments, old, found)
         return 0
     after = forecast(new, costs, stated)
-    before = None if old is None else forecast(old, costs, _known(stated, old))
+    try:
+        before = None if old is None else forecast(old, costs, _known(stated, old))
+    except ModelError as error:  # the new one may need none of its models
+        before, told = None, f"what the one in use costs is not known: {error}"
+        after = replace(after, warnings=(*after.warnings, told))
     if arguments.json:
         print(json.dumps(_record(found, costs, before, after), indent=2))
     else:

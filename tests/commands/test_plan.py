@@ -140,3 +140,17 @@ def test_costs_of_another_machine_are_told_as_such(
     files[2].write_text(json.dumps(plain))
     assert plan(files) == 0
     assert "measured with another processor" in capsys.readouterr().out
+
+
+def test_a_plan_needs_no_costs_of_what_it_does_away_with(
+    files: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Costs are measured with one configuration: that of the plan, which may name other models."""
+    old = files[0]
+    old.write_text(old.read_text().replace("person_small", "person_large"))
+    assert plan(files, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["now"] is None
+    assert told["then"]["cores"] > 0
+    [note] = told["notes"]
+    assert note.startswith("what the one in use costs is not known: model pack person_large")
