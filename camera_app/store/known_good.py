@@ -38,6 +38,7 @@ Running = Literal["file", "last_good"]
 
 _TABLE = re.compile(r"^\s*\[\s*data\s*\]\s*(#.*)?$")
 _ANY_TABLE = re.compile(r"^\s*\[")
+_DOTTED_FOLDER = re.compile(r"^\s*data\s*\.\s*folder\s*=.*$")
 _FOLDER = re.compile(r"^\s*folder\s*=.*$")
 
 
@@ -184,15 +185,18 @@ def _named_folder(text: str) -> Path | None:
 
 def _data_table(text: str) -> dict[str, Any]:
     """Return the table `[data]` with its folder, of a text that is no TOML as a whole."""
-    is_inside = False
+    table = ""
     for line in text.splitlines():
         if _ANY_TABLE.match(line):
-            is_inside = bool(_TABLE.match(line))
-        elif is_inside and _FOLDER.match(line):
-            try:
+            table = "data" if _TABLE.match(line) else "another"
+            continue
+        try:
+            if not table and _DOTTED_FOLDER.match(line):
+                return tomllib.loads(line)
+            if table == "data" and _FOLDER.match(line):
                 return {"data": tomllib.loads(line)}
-            except tomllib.TOMLDecodeError:
-                return {}
+        except tomllib.TOMLDecodeError:
+            return {}
     return {}
 
 
@@ -207,7 +211,7 @@ def _read_good(text: str) -> GoodConfig:
 
 
 def _read_standing(plain: Any) -> Standing:
-    if plain.pop("schema") != STANDING_SCHEMA:
+    if not isinstance(plain, dict) or plain.pop("schema") != STANDING_SCHEMA:
         raise ValueError("is of another version")
     plain["problems"] = tuple(Problem(**problem) for problem in plain["problems"])
     return Standing(**{**plain, "changed": tuple(plain["changed"]), "notes": tuple(plain["notes"])})

@@ -59,8 +59,9 @@ def test_how_the_file_stands_comes_back_whole(tmp_path: Path) -> None:
     assert standing.is_problem
 
 
-def test_a_damaged_record_says_so(tmp_path: Path) -> None:
-    (tmp_path / STANDING_NAME).write_text('{"schema": 1, "file": 3}')
+@pytest.mark.parametrize("text", ['{"schema": 1, "file": 3}', "[]", "null", "3"])
+def test_a_damaged_record_says_so(tmp_path: Path, text: str) -> None:
+    (tmp_path / STANDING_NAME).write_text(text)
     with pytest.raises(StoreError, match="not as it was written"):
         read_standing(tmp_path)
 
@@ -81,6 +82,8 @@ RIGHT = '[data]\nfolder = "/srv/camera"\n[camera.front]\nsource = "synthetic:"\n
             '# no table\n folder = "/wrong"\n [ data ] # here\n\tfolder = "/x" # y\n[',
             "/x",
         ),
+        (None, "", ' data . folder = "/dotted"\n[camera.front\n', "/dotted"),
+        (None, "", '[camera.front]\ndata.folder = "/wrong"\n[', "/var/lib/camera-app"),
         (None, "", "[data]\nfolder = 3\n[", "/var/lib/camera-app"),
         (None, "", '[data]\nfolder = "/half\n', "/var/lib/camera-app"),
         (None, "", "[camera.front]\n", "/var/lib/camera-app"),
