@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from camera_app.capture.source import Shot, SourceRefused
+from camera_app.capture.source import Shot, SourceBusy, SourceRefused
 from camera_app.errors import SourceError, SourceLost, SourceUnsupported
 from camera_app.values import ColourMatrix, Pixels, Size, Yuv420
 
@@ -64,7 +64,7 @@ class PicameraReader:
         except Exception as error:
             # picamera2 raises bare RuntimeError and more; whatever it is, the camera is not ours.
             self.close()
-            raise self._lost("cannot be started", error) from error
+            raise self._not_started(error) from error
 
     def read(self) -> Shot:
         self._release()
@@ -127,9 +127,24 @@ class PicameraReader:
         if request is not None:
             request.release()
 
+    def _not_started(self, error: Exception) -> SourceError:
+        if _is_busy(error):
+            remedy = "End the other program that has the camera."
+            return SourceBusy(f"cannot be started: {error}", where=self._where, remedy=remedy)
+        return self._lost("cannot be started", error)
+
     def _lost(self, what: str, error: Exception | None) -> SourceError:
         because = f": {error}" if error is not None else ""
         return SourceLost(f"{what}{because}", where=self._where, remedy="Check the ribbon cable.")
+
+
+def _is_busy(error: BaseException | None) -> bool:
+    """Say whether another program has the camera; picamera2 hides libcamera's word in a context."""
+    while error is not None:
+        if "busy" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _planes(buffer: Pixels, size: Size, stride: int) -> tuple[Pixels, Pixels, Pixels]:

@@ -32,7 +32,10 @@ class Picamera2:
 
     def __init__(self, camera_num: int = 0) -> None:
         if os.environ.get("FAKE_BUSY"):
-            raise RuntimeError("Camera __init__ sequence did not complete.")
+            try:
+                raise RuntimeError("Failed to acquire camera: Device or resource busy")
+            except RuntimeError:
+                raise RuntimeError("Camera __init__ sequence did not complete.")  # noqa: B904
         self.number = camera_num
         self.calls: list[str] = []
         self.requests_out = 0

@@ -347,6 +347,15 @@ def test_a_password_that_only_the_service_gets_is_no_fault(made: MadeMachine, fo
     assert "LoadCredential=mqtt-password:/etc/camera-app/mqtt-password " in finding.line
 
 
+def test_a_key_that_only_the_service_gets_is_no_fault(made: MadeMachine) -> None:
+    lines = [
+        f'client_{name}_file = "$CREDENTIALS_DIRECTORY/{name}"' for name in ("certificate", "key")
+    ]
+    [finding] = examined(made, 1, "tls = true", *lines).findings
+    assert finding.kind == "broker.withheld"
+    assert finding.what.startswith("key is handed to the service alone")
+
+
 def test_a_closed_port_and_an_unknown_name_are_told(made: MadeMachine) -> None:
     found = examined(made, 1)
     assert kinds(found) == ["broker.unreachable"]

@@ -87,6 +87,13 @@ def test_a_password_file_that_is_not_there_is_named(made: MadeMachine, tmp_path:
     assert str(absent) in found.findings[0].what
 
 
+def test_a_password_that_only_the_service_gets_is_no_fault(made: MadeMachine) -> None:
+    password = 'password_file = "$CREDENTIALS_DIRECTORY/front-password"'
+    [finding] = examined(made, "rtsp://me:{password}@127.0.0.1:9/", password).findings
+    assert finding.kind == "cameras.withheld"
+    assert "LoadCredential=front-password:/etc/camera-app/front-password " in finding.line
+
+
 def test_a_wrong_path_a_closed_port_and_no_host_are_told_apart(
     made: MadeMachine, rtsp_server: RtspServer
 ) -> None:
@@ -212,6 +219,8 @@ def test_no_camera_at_the_ribbon_is_told(
     (tmp_path / "packages" / "picamera2.py").write_text(source.read_text())
     monkeypatch.syspath_prepend(str(tmp_path / "packages"))
     assert kinds(examined(made, "picamera:0", "fps = 1")) == []
+    monkeypatch.setenv("FAKE_BUSY", "1")
+    assert kinds(examined(made, "picamera:0")) == ["cameras.ribbon_busy"]
     monkeypatch.setenv("FAKE_CAMERAS", "0")
     assert kinds(examined(made, "picamera:0")) == ["cameras.not_found"]
 

@@ -94,6 +94,10 @@ def test_pictures_of_a_camera_that_is_no_more_are_told(made: MadeMachine, tmp_pa
     [finding] = configuration.examine(made.subject(text)).findings
     assert finding.kind == "configuration.leftover"
     assert finding.line.endswith("snapshots/bakc")
+    (tmp_path / "data" / "films" / "gate").mkdir(parents=True)
+    _, finding = configuration.examine(made.subject(text)).findings
+    assert finding.what == "films of a camera 'gate' are kept, and there is none"
+    assert finding.line.endswith("films/gate")
 
 
 def test_a_file_that_was_changed_under_a_running_service_is_told(made: MadeMachine) -> None:

@@ -188,10 +188,6 @@ class Use:
     is_service: bool = False
     is_other: bool = False
 
-    @property
-    def is_free(self) -> bool:
-        return not self.is_service and not self.is_other
-
 
 def examine(subject: Subject) -> Examined:
     """Survey all sticks, and examine those that are free."""

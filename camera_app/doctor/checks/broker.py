@@ -12,9 +12,10 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from camera_app.config import Config, MqttSettings
-from camera_app.doctor.credentials import is_withheld
+from camera_app.doctor.credentials import WITHHELD_LINE, WITHHELD_REMEDY, is_withheld
 from camera_app.doctor.findings import Finding, Kind
 from camera_app.doctor.subject import Check, Examined, Kinds, Subject
 from camera_app.errors import BrokerUnreachable, PublishError
@@ -163,10 +164,10 @@ OLD_VERSION = _kinds.note(
 )
 WITHHELD = _kinds.note(
     "withheld",
-    "systemd hands the password to the service alone: whoever asks cannot try the broker with it",
-    "Ask with the password handed over in the same way",
-    "sudo systemd-run --pipe --wait -p LoadCredential=<name>:/etc/camera-app/<name> "
-    "camera-app doctor --config <config>",
+    "systemd hands the password or a key to the service alone: whoever asks cannot try the broker "
+    "with it",
+    WITHHELD_REMEDY,
+    WITHHELD_LINE,
 )
 NO_HUB = _kinds.note(
     "disabled",
@@ -218,8 +219,11 @@ def examine(subject: Subject) -> Examined:
     if not config.mqtt.enabled:
         finding = NO_HUB.found("no broker is used", config=subject.config_argument)
         return Examined(findings=(finding,))
-    if is_withheld(config.mqtt.password_file):
-        return Examined((where,), (_withheld(config.mqtt, subject.config_argument),))
+    withheld = next(filter(is_withheld, _files_of(config.mqtt)), None)
+    if withheld is not None:
+        what = f"{withheld.name} is handed to the service alone, so that the broker was not tried"
+        finding = WITHHELD.found(what, name=withheld.name, config=subject.config_argument)
+        return Examined((where,), (finding,))
     facts = tried(config, subject.limit_s)
     told = [where]
     if facts.error is None:
@@ -229,10 +233,10 @@ def examine(subject: Subject) -> Examined:
     return Examined(tuple(told), tuple(findings))
 
 
-def _withheld(mqtt: MqttSettings, path: str) -> Finding:
-    name = mqtt.password_file.name if mqtt.password_file is not None else ""
-    what = "the password is handed to the service alone, so that the broker was not tried"
-    return WITHHELD.found(what, name=name, config=path)
+def _files_of(mqtt: MqttSettings) -> Iterator[Path]:
+    """Yield the files without which the broker cannot be tried."""
+    named = (mqtt.password_file, mqtt.client_key_file, mqtt.client_certificate_file, mqtt.ca_file)
+    yield from (path for path in named if path is not None)
 
 
 # --- trying --------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from camera_app.capture.address import parse_address
 from camera_app.capture.live import errand_of
 from camera_app.capture.trial import CameraTrial, Obstacle, try_camera
 from camera_app.config import CameraSettings
+from camera_app.doctor.credentials import WITHHELD_LINE, WITHHELD_REMEDY, is_withheld
 from camera_app.doctor.findings import Finding, Kind
 from camera_app.doctor.machine import Machine
 from camera_app.doctor.service import Service
@@ -82,6 +83,12 @@ BUSY = _kinds.error(
     "another program has the camera",
     "End that program",
     "fuser -v <device>",
+)
+RIBBON_BUSY = _kinds.error(
+    "ribbon_busy",
+    "another program has the camera at the ribbon",
+    "End that program",
+    "sudo fuser -v /dev/media*",
 )
 NOT_FOUND = _kinds.error(
     "not_found",
@@ -148,6 +155,12 @@ SERVICE_SEES_NOTHING = _kinds.error(
     "the running service has this camera, and says that it does not see",
     "See in its log what it tries",
     "journalctl -u <unit> -n 50 --grep <camera>",
+)
+WITHHELD = _kinds.note(
+    "withheld",
+    "systemd hands the password to the service alone: whoever asks cannot try the camera with it",
+    WITHHELD_REMEDY,
+    WITHHELD_LINE,
 )
 STUCK = _kinds.warning(
     "stuck",
@@ -285,6 +298,10 @@ def _outcome(subject: Subject, case: Case) -> tuple[list[str], list[Finding]]:
         findings = list(judge_held(case, subject.service))
         sees = "does not see" if findings else "sees"
         return [f"{case.name}: not opened, the service has it and {sees}"], findings
+    secret = case.settings.password_file
+    if secret is not None and is_withheld(secret):
+        what = f"{secret.name} is handed to the service alone, so that it was not tried"
+        return [], [case.found(WITHHELD, what, name=secret.name)]
     trial = _tried(case, max(1.0, subject.limit_s - MARGIN_S))
     if trial.obstacle is None:
         return [f"{case.name}: {_described(trial)}"], list(judge_pictures(case, trial))
@@ -346,7 +363,7 @@ def judge_obstacle(case: Case, trial: CameraTrial, machine: Machine) -> Finding:
 def _kind_of(case: Case, trial: CameraTrial) -> Kind:
     plain = {
         Obstacle.LOCKED: LOCKED,
-        Obstacle.BUSY: BUSY,
+        Obstacle.BUSY: RIBBON_BUSY if case.kind is SourceKind.PICAMERA else BUSY,
         Obstacle.CRASHED: CRASHED,
         Obstacle.ENDED: LOST,
     }

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from camera_app.assembly import STILLS_FOLDER
 from camera_app.capture.address import PASSWORD_PLACE, parse_address
 from camera_app.config import Config
 from camera_app.doctor.findings import Finding
 from camera_app.doctor.service import began_at_s
 from camera_app.doctor.subject import Check, Examined, Kinds, Subject
 from camera_app.errors import ConfigError, SourceError
+from camera_app.store import FILMS_FOLDER
 from camera_app.store.known_good import Standing
 
 _kinds = Kinds("configuration")
@@ -75,7 +78,8 @@ SAME_SOURCE = _kinds.warning(
 )
 LEFTOVER = _kinds.note(
     "leftover",
-    "pictures are kept of a camera that the configuration does not name: it was renamed or removed",
+    "pictures or films are kept of a camera that the configuration does not name: it was renamed "
+    "or removed",
     "Delete them if they are not wanted any more",
     "rm -r <folder>",
 )
@@ -169,15 +173,18 @@ def _label(source: str) -> str:
 
 
 def _leftovers(config: Config) -> Iterator[Finding]:
-    stills = config.data.folder / "snapshots"
+    for folders, what in ((STILLS_FOLDER, "pictures"), (FILMS_FOLDER, "films")):
+        for folder in _folders_in(config.data.folder / folders):
+            if folder.name not in config.camera:
+                told = f"{what} of a camera {folder.name!r} are kept, and there is none"
+                yield LEFTOVER.found(told, where=str(folder), folder=folder)
+
+
+def _folders_in(folder: Path) -> list[Path]:
     try:
-        folders = sorted(path for path in stills.iterdir() if path.is_dir())
+        return sorted(path for path in folder.iterdir() if path.is_dir())
     except OSError:  # there are none, or they are not ours to see
-        return
-    for folder in folders:
-        if folder.name not in config.camera:
-            what = f"pictures of a camera {folder.name!r} are kept, and there is none"
-            yield LEFTOVER.found(what, where=str(folder), folder=folder)
+        return []
 
 
 def _changed(subject: Subject) -> Iterator[Finding]:
