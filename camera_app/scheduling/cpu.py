@@ -160,25 +160,28 @@ class CpuSeats:
     def _serve(self, networks: dict[str, Network], vital: Vital) -> None:
         while (job := self._next(vital)) is not None:
             vital.promise()  # a network that never comes back cannot be ended, only found out
-            demand, answer = job
-            if not answer.set_running_or_notify_cancel():
-                continue
-            try:
-                detections, moments_ns = self._look(self._network(networks, demand.model), demand)
-                answer.set_result(detections)
-                if _log.isEnabledFor(logging.DEBUG):  # and not before: the camera waits
-                    _tell_moments(demand, moments_ns)
-            except CameraAppError as error:
-                self._count_failure()
-                answer.set_exception(error)
-            except Exception as error:
-                # The safety net of the seat: a bug met in one region must not take the seat away.
-                _log.exception("a network failed in a way nobody foresaw")
-                self._count_failure()
-                failure = DeviceError(f"the network failed: {error}", where=demand.model)
-                failure.__cause__ = error
-                answer.set_exception(failure)
+            self._answer(networks, *job)
+            del job  # its picture is lent: a seat that waits must not keep it
         ROSTER.leave(vital)
+
+    def _answer(self, networks: dict[str, Network], demand: Demand, answer: Answer) -> None:
+        if not answer.set_running_or_notify_cancel():
+            return
+        try:
+            detections, moments_ns = self._look(self._network(networks, demand.model), demand)
+            answer.set_result(detections)
+            if _log.isEnabledFor(logging.DEBUG):  # and not before: the camera waits
+                _tell_moments(demand, moments_ns)
+        except CameraAppError as error:
+            self._count_failure()
+            answer.set_exception(error)
+        except Exception as error:
+            # The safety net of the seat: a bug met in one region must not take the seat away.
+            _log.exception("a network failed in a way nobody foresaw")
+            self._count_failure()
+            failure = DeviceError(f"the network failed: {error}", where=demand.model)
+            failure.__cause__ = error
+            answer.set_exception(failure)
 
     def _network(self, networks: dict[str, Network], model: str) -> Network:
         """Return a model of this seat; a stand-in is loaded when it is first asked for."""

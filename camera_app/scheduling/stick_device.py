@@ -173,24 +173,27 @@ class StickDevice:
 
     def _feed(self, number: int, vital: Vital) -> None:
         while (job := self._next(vital)) is not None:
-            demand, deadline, answer = job
-            vital.promise(deadline.remaining_s() + ROUND_LIMIT_S)
-            if not answer.set_running_or_notify_cancel():
-                continue
-            try:
-                found = self._look(number, demand, deadline)
-            except CameraAppError as error:
-                answer.set_exception(error)
-            except Exception as error:
-                # The safety net of the feeder: a bug met in one region must not take it away.
-                _log.exception("a stick's feeder failed in a way nobody foresaw")
-                failure = DeviceError(f"the network failed: {error}", where=self.name)
-                failure.__cause__ = error
-                answer.set_exception(failure)
-            else:
-                answer.set_result(found)
-                self._keeper.note_answer()
+            vital.promise(job[1].remaining_s() + ROUND_LIMIT_S)
+            self._answer(number, *job)
+            del job  # its picture is lent: a feeder that waits must not keep it
         ROSTER.leave(vital)
+
+    def _answer(self, number: int, demand: Demand, deadline: Deadline, answer: Answer) -> None:
+        if not answer.set_running_or_notify_cancel():
+            return
+        try:
+            found = self._look(number, demand, deadline)
+        except CameraAppError as error:
+            answer.set_exception(error)
+        except Exception as error:
+            # The safety net of the feeder: a bug met in one region must not take it away.
+            _log.exception("a stick's feeder failed in a way nobody foresaw")
+            failure = DeviceError(f"the network failed: {error}", where=self.name)
+            failure.__cause__ = error
+            answer.set_exception(failure)
+        else:
+            answer.set_result(found)
+            self._keeper.note_answer()
 
     def _look(self, number: int, demand: Demand, deadline: Deadline) -> list[Detection]:
         with self._changed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from dataclasses import replace
@@ -17,6 +18,7 @@ from camera_app.models import ModelPack
 from camera_app.scheduling import CpuSeats, Demand
 from camera_app.threads import Closed
 from camera_app.values import Box, Detection, Region, Yuv420
+from tests.waiting import wait_until
 
 LIMIT_S = 5.0
 LUMA = np.zeros((48, 64), np.uint8)
@@ -72,6 +74,15 @@ def test_each_demand_gets_its_own_answer(seats: CpuSeats) -> None:
     assert [one[0].box.left for one in found] == list(range(0, 40, 2))
     assert found[0] == [Detection(Box(0, 0, 10, 10), "person", 0.25)]
     assert (seats.stats.looks, seats.stats.failed) == (20, 0)
+
+
+def test_a_seat_that_waits_keeps_no_picture(seats: CpuSeats) -> None:
+    luma = LUMA.copy()
+    lent = weakref.ref(luma)
+    asked = replace(demand(), picture=Yuv420(luma, LUMA[::2, ::2], LUMA[::2, ::2]))
+    assert seats.submit(asked).result(LIMIT_S)
+    del luma, asked
+    assert wait_until(lambda: lent() is None)
 
 
 def test_an_error_of_the_model_reaches_the_caller_and_the_seat_lives_on(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import replace
@@ -153,13 +154,15 @@ class Rig:
         for name, text in {**files, "speed": "5000", "product": "x"}.items():
             (folder / name).write_text(text)
 
-    def ask(self, count: int = 1, *, within_s: float = 30.0) -> list[Answer]:
+    def ask(
+        self, count: int = 1, *, within_s: float = 30.0, picture: Yuv420 = PICTURE
+    ) -> list[Answer]:
         now_ns = CLOCK.monotonic_ns()
         deadline_ns = now_ns + round(within_s * 1e9)
         return self.executor.ask(
             [
                 Demand(
-                    "m", PICTURE, REGION, 0.1, "c", 0, captured_ns=now_ns, deadline_ns=deadline_ns
+                    "m", picture, REGION, 0.1, "c", 0, captured_ns=now_ns, deadline_ns=deadline_ns
                 )
                 for _ in range(count)
             ]
@@ -200,6 +203,17 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     rig.network.may_run.set()
     rig.stick.may_answer.set()
     rig.executor.stop()
+
+
+def test_neither_seat_nor_stick_keeps_a_picture_that_was_looked_at(rig: Rig) -> None:
+    rig.use_stick()  # on probation, so both look
+    luma = np.zeros((48, 64), np.uint8)
+    lent = weakref.ref(luma)
+    picture = Yuv420(luma, LUMA[::2, ::2], LUMA[::2, ::2])
+    rig.ask(picture=picture)[0].result(LIMIT_S)
+    rig.stats_when(lambda _: rig.stick.invokes == 1 and rig.network.looks == 1)
+    del luma, picture
+    rig.stats_when(lambda _: lent() is None)
 
 
 def test_without_a_stick_the_cpu_answers_and_nothing_is_amiss(rig: Rig) -> None:
