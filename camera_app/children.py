@@ -123,12 +123,14 @@ class Channel:
             ChannelClosed: The other side is gone and everything it sent was read.
         """
         timeout_ms = None if timeout_s is None else max(0.0, timeout_s) * 1000
-        ready = [descriptor for descriptor, _ in self._ready.poll(timeout_ms)]
-        if self._interrupt in ready:
+        ready = self._ready.poll(timeout_ms)
+        if not ready:
+            return None
+        if any(descriptor == self._interrupt for descriptor, _ in ready):
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self._interrupt)
             return None
-        return self._read() if ready else None
+        return self._read()
 
     def interrupt(self) -> None:
         """Make a waiting `receive` return, or the next one if none waits."""

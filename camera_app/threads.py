@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
 from camera_app.kernel import numbers_of
@@ -59,18 +60,22 @@ class LatestBox(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()  # guards every field below
+        # Rung once for an unread value, and by `close`. It is in C: a condition would take several
+        # times as long, and frames come by here all day.
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._guard = threading.Lock()  # guards every field below
         self._value: T | None = None
         self._closed = False
         self.replaced = 0  # unread values overwritten: shed frames
 
     def put(self, value: T) -> None:
         """Offer a value; one that nobody took is counted in `replaced` and gone."""
-        with self._changed:
-            if self._value is not None:
+        with self._guard:
+            before, self._value = self._value, value
+            if before is None:
+                self._bell.put(None)
+            else:
                 self.replaced += 1
-            self._value = value
-            self._changed.notify()
 
     def take(self, timeout_s: float | None = None) -> T | None:
         """Return the newest value, or None when the time is over.
@@ -78,29 +83,35 @@ class LatestBox(Generic[T]):
         Raises:
             Closed: The box was closed and holds nothing.
         """
-        with self._changed:
-            self._changed.wait_for(lambda: self._value is not None or self._closed, timeout_s)
+        if not self._closed:
+            try:
+                self._bell.get(timeout=timeout_s)
+            except Empty:
+                return None
+        with self._guard:
             value, self._value = self._value, None
-            if value is None and self._closed:
-                raise Closed
-            return value
+        if value is None and self._closed:
+            raise Closed
+        return value
 
     def peek(self) -> T | None:
         """Return the unread value, which stays; None if there is none."""
         return self._value
 
     def discard(self) -> int:
-        """Throw away an unread value; return how many there were, 0 or 1."""
-        with self._changed:
-            count = int(self._value is not None)
+        """Throw away an unread value; return how many there were, 0 or 1. The consumer's."""
+        with self._guard:
+            if self._value is None:
+                return 0
             self._value = None
-            return count
+            self._bell.get()
+            return 1
 
     def close(self) -> None:
         """Wake whoever waits; a value still inside can be taken."""
-        with self._changed:
+        with self._guard:
             self._closed = True
-            self._changed.notify_all()
+            self._bell.put(None)
 
 
 class Worker:

@@ -150,8 +150,10 @@ class ContainerReader:
 
     def read(self) -> VideoFrame | None:
         """Return the next picture that is whole, or None at the end."""
-        with translated(self._where):
+        try:
             return next(self._frames, None)
+        except (av.FFmpegError, OSError) as error:  # as `translated` does, for each picture
+            raise _ours(error, self._where) from error
 
     def time_of(self, frame: VideoFrame) -> int:
         """Return a picture's time from the first one, in nanoseconds; once for each, in order."""
@@ -225,9 +227,10 @@ def _period_ns(stream: VideoStream) -> int:
 
 
 def _stamp_ns(frame: VideoFrame) -> int | None:
-    if frame.pts is None or frame.time_base is None:
+    pts, unit = frame.pts, frame.time_base  # each is made anew whenever it is asked for
+    if pts is None or unit is None:
         return None
-    return frame.pts * frame.time_base.numerator * NS_PER_S // frame.time_base.denominator
+    return pts * unit.numerator * NS_PER_S // unit.denominator
 
 
 def shot(frame: VideoFrame, at_ns: int, captured_ns: int) -> Shot:
@@ -273,9 +276,14 @@ def translated(where: str) -> Iterator[None]:
     try:
         yield
     except (av.FFmpegError, OSError) as error:
-        if isinstance(error, av.FFmpegError):
-            error.args = error.args[:2]  # the third is the address, and a log shows causes too
-        raise translation(error, where) from error
+        raise _ours(error, where) from error
+
+
+def _ours(error: av.FFmpegError | OSError, where: str) -> SourceError:
+    """Return our error for one of FFmpeg's, which is to be its cause."""
+    if isinstance(error, av.FFmpegError):
+        error.args = error.args[:2]  # the third is the address, and a log shows causes too
+    return translation(error, where)
 
 
 def translation(error: av.FFmpegError | OSError, where: str) -> SourceError:

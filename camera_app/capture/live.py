@@ -249,16 +249,19 @@ class LiveSource(Worker):
 
     def _take(self, said: Said | None) -> bool:
         """Pass on what came; return whether it shows that the source lives."""
+        if isinstance(said, Delivery):
+            self._deliver(said)
+            return True
         if isinstance(said, FilmNews):
             self._tell_of_film(said)
-            return False
-        if isinstance(said, Counts):
+        elif isinstance(said, Counts):
             with self._guard:
                 is_alive = said.thinned > self._dropped.thinned
                 self._dropped = said
             return is_alive
-        if not isinstance(said, Delivery):
-            return False
+        return False
+
+    def _deliver(self, said: Delivery) -> None:
         with self._guard:
             is_first = not self._is_delivering
             sequence = self._count
@@ -268,7 +271,6 @@ class LiveSource(Worker):
         if is_first:
             self._begin_delivery()
         self._frames.put(Frame(self._camera, sequence, said.captured_ns, said.picture))
-        return True
 
     def _begin_delivery(self) -> None:
         self._delivering_since_ns = self._clock.monotonic_ns()

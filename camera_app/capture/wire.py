@@ -163,6 +163,14 @@ class Layout:
     def of(cls, picture: Yuv420) -> Layout:
         return cls(picture.size, picture.matrix, picture.is_full_range)
 
+    def fits(self, picture: Yuv420) -> bool:
+        """Whether a picture lies in a slot in this way; asked for each."""
+        return (
+            picture.luma.shape == (self.size.height, self.size.width)
+            and picture.matrix is self.matrix
+            and picture.is_full_range == self.is_full_range
+        )
+
     @property
     def half(self) -> Size:
         return Size((self.size.width + 1) // 2, (self.size.height + 1) // 2)
@@ -205,7 +213,7 @@ class FrameSender:
         """Hand a picture over, or count it when there is no slot; `listen` now and then besides."""
         if not self._free:
             self.listen(0.0)
-        if Layout.of(picture) != self._layout:
+        if self._layout is None or not self._layout.fits(picture):
             self._announce(Layout.of(picture))
         if not self._free:
             self.no_slot += 1
@@ -237,11 +245,13 @@ class FrameSender:
         A slot that is given back wakes nobody: there is one a frame, and no hurry.
         """
         deadline = Deadline(span_s)
-        self.listen(0.0)
-        while not (self.is_stopped or deadline.is_over):
+        while True:
             wait_s = min(deadline.remaining_s(), LISTEN_EVERY_S)
-            self._hang_up.poll(wait_s * 1000)  # a hang-up is heard by `listen`, which raises
+            if wait_s:
+                self._hang_up.poll(wait_s * 1000)  # a hang-up is heard by `listen`, which raises
             self.listen(0.0)
+            if self.is_stopped or deadline.is_over:
+                return
 
     def _hear(self, packet: Packet) -> None:
         if packet.data == STOP:
@@ -364,7 +374,8 @@ class FrameReceiver:
         They lie where they are until the last array over them is gone; then the slot is given
         back, by whatever thread that is. Where too many are kept already they are copied.
         """
-        if sum(loan is not None and loan() is not None for loan in self._loans) >= MOST_LENT:
+        kept = [1 for loan in self._loans if loan is not None and loan() is not None]
+        if len(kept) >= MOST_LENT:
             copied = self._slots[slot].copy()
             self._channel.send(release)
             return copied

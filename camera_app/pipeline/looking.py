@@ -52,6 +52,9 @@ class LookPlan:
     worths: tuple[Worth, ...] = ()
 
 
+STILL = LookPlan((), ShedReason.STILL)
+
+
 class Looker:
     """Decides, frame by frame, where to look.
 
@@ -69,10 +72,11 @@ class Looker:
         input_size: Size,
         has_rule: HasRule = lambda _label: False,
     ) -> None:
-        self._motion = motion
         self._regions = regions
         self._input_size = input_size
         self._has_rule = has_rule
+        self._recheck_ns = nanoseconds(motion.recheck_s)
+        self._whole_every_ns = nanoseconds(regions.whole_every_s)
         self._whole_ns: int | None = None  # when the whole frame was last looked at
         self._must_be_whole = True  # crops would be guesses: nothing is known yet, or too little
 
@@ -119,21 +123,21 @@ class Looker:
     def _plan(
         self, at_ns: int, size: Size, motion: Motion | None, tracks: Sequence[Track]
     ) -> LookPlan:
-        if motion is None or motion.is_scene_change or self._is_due(at_ns, self._motion.recheck_s):
+        if motion is None or motion.is_scene_change or self._is_due(at_ns, self._recheck_ns):
             return self._look_at_whole(at_ns, size)
         if not motion.boxes and not any(is_in_doubt(track) for track in tracks):
-            return LookPlan((), ShedReason.STILL)
+            return STILL
         if (
             self._must_be_whole
             or self._regions.mode == "whole"
-            or self._is_due(at_ns, self._regions.whole_every_s)
+            or self._is_due(at_ns, self._whole_every_ns)
         ):
             return self._look_at_whole(at_ns, size)
         crops = self._crops(size, _interest(at_ns, motion, tracks))
         return LookPlan(crops) if crops else self._look_at_whole(at_ns, size)
 
-    def _is_due(self, at_ns: int, every_s: float) -> bool:
-        return self._whole_ns is None or at_ns - self._whole_ns >= nanoseconds(every_s)
+    def _is_due(self, at_ns: int, every_ns: int) -> bool:
+        return self._whole_ns is None or at_ns - self._whole_ns >= every_ns
 
     def _look_at_whole(self, at_ns: int, size: Size) -> LookPlan:
         self._whole_ns = at_ns

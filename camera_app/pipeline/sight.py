@@ -11,7 +11,7 @@ from camera_app.clock import nanoseconds
 
 # A frame takes some time from capture to conclusion, and a busy device looks at a part of them
 # only; that is no blindness. What is longer counts whole.
-UNNOTICED_S = 0.5
+UNNOTICED_NS = nanoseconds(0.5)
 
 
 class Sight:
@@ -45,7 +45,7 @@ class Sight:
     def rest(self) -> None:
         """Take note that no frame has come for long: who has nothing to see is not blind."""
         newest_ns = self._state.newest_ns
-        until_ns = newest_ns + nanoseconds(UNNOTICED_S)
+        until_ns = newest_ns + UNNOTICED_NS
         self._state = _State(self.blind_ns(until_ns), None, newest_ns)
 
     def blind_ns(self, now_ns: int, came_ns: int = 0) -> int:
@@ -58,7 +58,7 @@ class Sight:
         blind_ns, unseen_since_ns, newest_ns = self._state
         if unseen_since_ns is None:
             return blind_ns
-        until_ns = min(now_ns, max(newest_ns, came_ns) + nanoseconds(UNNOTICED_S))
+        until_ns = min(now_ns, max(newest_ns, came_ns) + UNNOTICED_NS)
         return blind_ns + _counted(until_ns - unseen_since_ns)
 
 
@@ -77,4 +77,4 @@ class _State(NamedTuple):
 
 
 def _counted(gap_ns: int) -> int:
-    return gap_ns if gap_ns > nanoseconds(UNNOTICED_S) else 0
+    return gap_ns if gap_ns > UNNOTICED_NS else 0

@@ -58,6 +58,11 @@ class FrameTally:
             shed = dict(self._shed)
             return FrameCounts(self._captured, self._looked_at, shed, self._under_way)
 
+    @property
+    def has_under_way(self) -> bool:
+        """Whether a frame that was taken up has not ended."""
+        return self._under_way > 0
+
     def _end_one(self) -> None:
         if not self._under_way:
             raise AssertionError("a frame was ended that nobody had taken up")

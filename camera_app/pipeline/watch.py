@@ -86,6 +86,11 @@ class CameraWatch:
         """The frames so far, by fate; from any thread."""
         return self._tally.counts
 
+    @property
+    def has_under_way(self) -> bool:
+        """Whether a frame has been taken up whose fate is not known yet."""
+        return self._tally.has_under_way
+
     def is_moving(self, at_ns: int) -> bool | None:
         """Say whether anything moves or did lately; None where no motion gate looks."""
         return None if self._gate is None else self._moving.is_on(at_ns)

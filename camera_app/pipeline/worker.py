@@ -207,9 +207,9 @@ class CameraWorker(Worker):
         self._obey()
         if frame is None:
             self._rest_if_nothing_comes()
+            self._tell_motion(self._clock.monotonic_ns())
         else:
             self._take(frame)
-        self._tell_motion(self._clock.monotonic_ns() if frame is None else frame.captured_ns)
         if frame is None or self._taken % FRAMES_A_REPORT == 0:
             self._stats = self._current_stats()
 
@@ -262,6 +262,7 @@ class CameraWorker(Worker):
             self._newest = frame
         if self._paused:
             self._watch.pass_over(ShedReason.PAUSED, 1)
+            self._tell_motion(frame.captured_ns)
         else:
             self._see_through(frame)
 
@@ -270,7 +271,7 @@ class CameraWorker(Worker):
         try:
             self._follow(frame)
         finally:
-            if self._watch.counts.under_way:
+            if self._watch.has_under_way:
                 self._watch.give_up(ShedReason.FAILED)
 
     def _follow(self, frame: Frame) -> None:
