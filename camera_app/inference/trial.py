@@ -113,6 +113,7 @@ def _kept_verdict(path: Path) -> Verdict | None:
 
 
 def _keep(path: Path, verdict: Verdict) -> None:
+    """Keep a verdict, if that can be; one that a power cut damages is only asked again."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")

@@ -155,6 +155,9 @@ class SnapshotKeeper:
 def write_still(path: Path, data: bytes) -> None:
     """Write a picture, whole or not at all; its folder is made.
 
+    It is not waited for until it is on the disk: a worn card takes seconds for that, and this is
+    the camera's own thread. A power cut may cost the stills of the last seconds.
+
     Raises:
         StoreFull: There is no space.
         StoreError: It cannot be written.

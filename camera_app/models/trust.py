@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from camera_app.durable import replace_text
 from camera_app.errors import PackRejected
 from camera_app.models.pack import ModelPack, Sha256, Weights
 
@@ -40,12 +40,9 @@ def record_path(folder: Path, weights: Weights) -> Path:
 
 
 def keep_record(folder: Path, weights: Weights, sha256: str, size_bytes: int) -> None:
-    """Write down what an owner took as it came."""
-    path = record_path(folder, weights)
+    """Write down what an owner took as it came; a damaged record would refuse the model."""
     record = Record(url=weights.url, sha256=sha256, size_bytes=size_bytes)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    replace_text(record_path(folder, weights), record.model_dump_json(indent=2) + "\n")
 
 
 def resolved(pack: ModelPack, folder: Path) -> ModelPack:
