@@ -90,7 +90,12 @@ class App:
         board = StateBoard() if mirror is None else MirroringBoard(mirror)
         devices, kept = Devices(clock), KeptFile(folder, config.camera)
         store = EventStore(folder / DATABASE_NAME, clock, config.retention)
-        film_keeper = FilmKeeper(clock, store.note_films, lambda: known_films(store.path))
+        film_keeper = FilmKeeper(
+            clock,
+            store.note_films,
+            lambda: known_films(store.path),
+            is_dated=lambda: store.is_dated,
+        )
         film_keeper.look_after(film_folders(config))
         self._kept = kept
         self._stack = ExitStack()  # owned by the caller of start, change and stop

@@ -7,10 +7,11 @@ source does.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from camera_app.capture import unfinished
@@ -36,6 +37,7 @@ _log = logging.getLogger(__name__)
 TIDY_S = 60.0
 TIDY_LIMIT_S = 120.0  # films are large, and a worn card is slow to read and to delete
 WAIT_S = 5.0
+UNDATED_LIMIT = 1000  # a machine may never know the date; beyond it the oldest keep a wrong one
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,15 @@ class _Closed:
     began_wall_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Undated:
+    """A film that was registered before the date was known; `began_ns` is monotonic."""
+
+    path: Path
+    film: StoredFilm
+    began_ns: int
+
+
 class FilmKeeper(Worker):
     """Registers films, mends those that were cut off, and deletes what is over the limits.
 
@@ -54,6 +65,7 @@ class FilmKeeper(Worker):
         clock: Time.
         note: Has it written down which films there are.
         known: Returns the names of the films that are written down; asked once, at the start.
+        is_dated: Whether the machine knows the date by now.
     """
 
     def __init__(
@@ -61,11 +73,13 @@ class FilmKeeper(Worker):
         clock: Clock,
         note: Callable[[Iterable[FilmNote]], None],
         known: Callable[[], frozenset[str]],
+        is_dated: Callable[[], bool],
     ) -> None:
         super().__init__("camera-app films")
         self._clock = clock
         self._note = note
         self._known = known
+        self._is_dated = is_dated
         self._something = threading.Event()
         self._jobs: deque[_Closed] = deque()  # bounded by the films that are closed
         self._folders: Mapping[str, FilmFolder] = {}  # replaced, never changed
@@ -73,6 +87,7 @@ class FilmKeeper(Worker):
         self._made_bytes: Mapping[str, int] = {}  # the same; by camera
         # Owned by this thread.
         self._left_behind: Sequence[tuple[FilmFolder, Path]] = ()
+        self._undated: deque[_Undated] = deque(maxlen=UNDATED_LIMIT)
         self._tidied_ns: int | None = None
         self.lost = 0  # films of which nothing could be kept
 
@@ -120,6 +135,8 @@ class FilmKeeper(Worker):
         self._something.wait(WAIT_S)
         self._something.clear()
         self.promise(TIDY_LIMIT_S)
+        if self._undated and self._is_dated():
+            self._date_anew()  # before anything goes by its age
         self._work_off()
         now_ns = self._clock.monotonic_ns()
         if self._tidied_ns is None or now_ns - self._tidied_ns >= nanoseconds(TIDY_S):
@@ -151,18 +168,32 @@ class FilmKeeper(Worker):
         lasted_ns = nanoseconds(of_it.lasts_s)
         if film.ends_ns is not None:
             lasted_ns = film.ends_ns - film.begins_ns
-        self._enter(
-            StoredFilm(
-                name=job.folder.name_of(path),
-                camera=job.folder.camera,
-                began_wall_ns=job.began_wall_ns,
-                ended_wall_ns=job.began_wall_ns + max(0, lasted_ns),
-                size_bytes=of_it.size_bytes,
-                left_out=film.left_out,
-                is_whole=film.is_finished or of_it.is_whole,
-                event_ids=film.event_ids,
-            )
+        stored = StoredFilm(
+            name=job.folder.name_of(path),
+            camera=job.folder.camera,
+            began_wall_ns=job.began_wall_ns,
+            ended_wall_ns=job.began_wall_ns + max(0, lasted_ns),
+            size_bytes=of_it.size_bytes,
+            left_out=film.left_out,
+            is_whole=film.is_finished or of_it.is_whole,
+            event_ids=film.event_ids,
         )
+        self._enter(stored)
+        if not self._is_dated():
+            self._undated.append(_Undated(path, stored, film.begins_ns))
+
+    def _date_anew(self) -> None:
+        """Correct when films were made; their names stay, which others have been told."""
+        to_wall_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
+        while self._undated:
+            one = self._undated.popleft()
+            began_ns = to_wall_ns + one.began_ns
+            ended_ns = began_ns + one.film.ended_wall_ns - one.film.began_wall_ns
+            try:
+                os.utime(one.path, ns=(ended_ns, ended_ns))
+            except FileNotFoundError:
+                continue  # it is gone
+            self._note([replace(one.film, began_wall_ns=began_ns, ended_wall_ns=ended_ns)])
 
     def _enter(self, film: StoredFilm) -> None:
         self._note([film])

@@ -80,6 +80,11 @@ class EventStore:
         """Age at which the owner lets a change go."""
         return self._retention.max_days * 86_400
 
+    @property
+    def is_dated(self) -> bool:
+        """Whether the machine knows the date by now; any thread."""
+        return self._stamper.is_dated()
+
     def add_listener(self, listener: CommitListener) -> None:
         """Call this after every commit from now on, on the writer's thread; it must not block."""
         self._listeners = (*self._listeners, listener)

@@ -128,6 +128,10 @@ class Stamper:
             uncertainty_s=self.uncertainty_s() if is_dated else None,
         )
 
+    def is_dated(self) -> bool:
+        """Say whether the machine knows the date now."""
+        return self.uncertainty_s() is not None and self._clock.wall_ns() >= TRUSTED_FROM_NS
+
     def uncertainty_s(self) -> float | None:
         """Return how far off the wall clock may be now; None: nobody knows."""
         now_ns = self._clock.monotonic_ns()

@@ -42,10 +42,16 @@ class Kept:
         self.folder = FilmFolder("front", folder / FILMS_FOLDER / "front", settings)
         self.clock = ManualClock(100 * NS_PER_S, EPOCH_NS)
         self.store = EventStore(self.database, self.clock, RetentionSettings(max_days=1e5))
+        self.is_dated = True
         self.keeper = self.new_keeper()
 
     def new_keeper(self) -> FilmKeeper:
-        keeper = FilmKeeper(self.clock, self.store.note_films, lambda: known_films(self.database))
+        keeper = FilmKeeper(
+            self.clock,
+            self.store.note_films,
+            lambda: known_films(self.database),
+            lambda: self.is_dated,
+        )
         keeper.look_after([self.folder])
         return keeper
 
@@ -114,6 +120,34 @@ def test_a_closed_film_is_written_down_with_its_events(kept: Callable[..., Kept]
     )
     assert (film.size_bytes, film.is_whole) == (path.stat().st_size, True)
     assert one.keeper.content("front").size_bytes == path.stat().st_size
+
+
+def test_a_film_made_before_the_date_was_known_is_dated_anew_and_keeps_its_name(
+    kept: Callable[..., Kept],
+) -> None:
+    """A clock without a battery stood still for a month; the film once went for its age."""
+    one = kept(max_days=10)
+    one.clock.wall_offset_ns -= 30 * DAY_S * NS_PER_S
+    one.is_dated = False
+    one.keeper.start()
+    path = one.written(90)
+    wrong_ns = one.clock.wall_ns()
+    os.utime(path, ns=(wrong_ns, wrong_ns))
+    one.keeper.take(one.folder, one.ended(path, 90))
+    assert one.has(1)
+    assert one.films()[0].began_wall_ns < EPOCH_NS
+    one.clock.wall_offset_ns = EPOCH_NS
+    one.is_dated = True
+    one.clock.advance(120)
+    one.keeper.wake()
+    began_ns = EPOCH_NS + 90 * NS_PER_S
+    assert wait_until(lambda: [film.began_wall_ns for film in one.films()] == [began_ns])
+    (film,) = one.films()
+    assert (film.name, film.ended_wall_ns) == (f"front/{path.name}", began_ns + 5 * NS_PER_S)
+    later = one.written(100)
+    one.keeper.take(one.folder, one.ended(later, 100))
+    assert wait_until(lambda: one.keeper.content("front").films == 2)  # it was tidied meanwhile
+    assert path.stat().st_mtime_ns == film.ended_wall_ns
 
 
 def test_a_film_that_was_cut_off_is_mended(kept: Callable[..., Kept]) -> None:

@@ -41,7 +41,12 @@ class Recorded:
         database = folder / DATABASE_NAME
         self.films = folder / FILMS_FOLDER / "front"
         self.store = EventStore(database, self.clock, RetentionSettings())
-        self.keeper = FilmKeeper(self.clock, self.store.note_films, lambda: known_films(database))
+        self.keeper = FilmKeeper(
+            self.clock,
+            self.store.note_films,
+            lambda: known_films(database),
+            lambda: self.store.is_dated,
+        )
         of_films = FilmFolder("front", self.films, settings.recording)
         self.keeper.look_after([of_films])
         self.recorder = Recorder(of_films, self.keeper, self.clock, lambda: True)

@@ -78,11 +78,13 @@ def test_what_was_stamped_before_the_date_was_known_is_dated_anew(
     for at_s in (91, 95):
         change = make_change(91, at_s=at_s, ended=at_s == 95)
         store.commit([replace(change, wall_ns=change.at_ns)]).wait(LIMIT_S)
+    assert not store.is_dated
     clock.wall_offset_ns = EPOCH_NS
     time.known_s = 0.02
     clock.advance(5)
 
     try:
+        assert store.is_dated
         assert wait_until(lambda: undated(path) == 0)
     finally:
         store.stop()
