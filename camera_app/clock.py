@@ -7,11 +7,12 @@ no battery-backed clock and may learn the date minutes after it starts.
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
 
 NS_PER_S = 1_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
@@ -73,6 +74,15 @@ def seconds(nanoseconds: int) -> float:
 def nanoseconds(span_s: float) -> int:
     """Return a span of seconds in whole nanoseconds."""
     return round(span_s * NS_PER_S)
+
+
+def wall_ns_of(moment: datetime) -> int:
+    """Return the wall stamp of a moment, to the microsecond; the way back from `iso_utc`.
+
+    Args:
+        moment: With its offset from UTC.
+    """
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def iso_utc(wall_ns: int) -> str:

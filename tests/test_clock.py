@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camera_app.clock import ManualClock, SystemClock, iso_utc, nanoseconds, seconds
+from camera_app.clock import (
+    ManualClock,
+    SystemClock,
+    iso_utc,
+    nanoseconds,
+    seconds,
+    wall_ns_of,
+)
 
 
 def test_a_manual_clock_stands_still_until_it_is_moved() -> None:
@@ -60,6 +69,7 @@ def test_the_clock_of_the_machine_goes_forward_and_knows_the_century() -> None:
 )
 def test_a_stamp_is_written_in_utc_with_milliseconds(wall_ns: int, text: str) -> None:
     assert iso_utc(wall_ns) == text
+    assert wall_ns_of(datetime.fromisoformat(text)) == wall_ns // 1_000_000 * 1_000_000
 
 
 @given(st.integers(0, 4_000_000_000_000), st.integers(0, 4_000_000_000_000))

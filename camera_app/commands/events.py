@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from camera_app.clock import NS_PER_S, Clock, SystemClock, iso_utc, seconds
+from camera_app.clock import NS_PER_S, Clock, SystemClock, iso_utc, seconds, wall_ns_of
 from camera_app.config import DataSettings, load_config
 from camera_app.errors import UsageError
 from camera_app.store import (
@@ -227,7 +227,7 @@ def parse_time(text: str, clock: Clock) -> int:
     except (ValueError, OverflowError, OSError) as error:
         remedy = "Say 2026-01-31, 2026-01-31T07:05, 2026-01-31T07:05:00Z, 90s, 30m, 2h or 7d"
         raise UsageError(f"{text!r} is no time", remedy=remedy) from error
-    return round(moment.timestamp()) * NS_PER_S + moment.microsecond * 1000
+    return wall_ns_of(moment)
 
 
 @contextmanager

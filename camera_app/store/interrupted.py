@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from camera_app.clock import wall_ns_of
 from camera_app.store.database import open_for_reading, translated
 from camera_app.values import (
     BestMoment,
@@ -91,4 +92,4 @@ def _box(numbers: list[float]) -> Box:
 
 
 def _wall_ns(stamp: str) -> int:
-    return round(datetime.fromisoformat(stamp).timestamp() * 1000) * 1_000_000
+    return wall_ns_of(datetime.fromisoformat(stamp))

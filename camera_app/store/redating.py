@@ -9,7 +9,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from camera_app.clock import NS_PER_S, iso_utc
+from camera_app.clock import iso_utc, wall_ns_of
 from camera_app.events import canonical_json
 
 # How a record says that nobody vouches for its stamps; records are canonical, so it is the one way.
@@ -55,6 +55,4 @@ def redated(
 def _moved(stamp: str | None, delta_ns: int) -> str | None:
     if stamp is None:
         return None
-    moment = datetime.fromisoformat(stamp)
-    wall_ns = int(moment.timestamp() // 1) * NS_PER_S + moment.microsecond * 1000
-    return iso_utc(wall_ns + delta_ns)
+    return iso_utc(wall_ns_of(datetime.fromisoformat(stamp)) + delta_ns)

@@ -287,6 +287,7 @@ def test_what_rules_have_found_is_shown_and_exported(
     [
         ("2026-01-01T00:00:01Z", EPOCH_NS + NS_PER_S),
         ("2026-01-01T01:00:00.25+01:00", EPOCH_NS + NS_PER_S // 4),
+        ("2026-01-01T00:00:00.750Z", EPOCH_NS + 3 * NS_PER_S // 4),  # was a second late
         ("90s", EPOCH_NS + 10 * NS_PER_S),
         ("1.5m", EPOCH_NS + 10 * NS_PER_S),
         ("2h", EPOCH_NS - 7100 * NS_PER_S),
