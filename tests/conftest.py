@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from camera_app.models import (
@@ -28,6 +29,14 @@ MakePack = Callable[..., ModelPack]
 TEST_KEY = PrivateKey(bytes(32))
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("CAMERA_APP_SHARED", REPOSITORY.parent / "shared"))
+# No property is a figure: an example that a busy machine puts aside for a while has not failed.
+hypothesis.settings.register_profile(
+    "any_machine",
+    hypothesis.settings(),
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("any_machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

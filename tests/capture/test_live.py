@@ -16,10 +16,11 @@ from camera_app.capture import LiveSource
 from camera_app.capture.backoff import BackOff
 from camera_app.capture.live import errand_of
 from camera_app.capture.masks import LUMA_FLAT
-from camera_app.clock import SystemClock
+from camera_app.clock import SystemClock, seconds
 from camera_app.config import CameraSettings
 from camera_app.threads import LatestBox
 from camera_app.values import Frame, Size
+from tests.waiting import wait_until
 
 LIMIT_S = 30.0
 SMALL = "synthetic:?width=64&height=48&fps=50"
@@ -40,11 +41,25 @@ class WatchedBackOff(BackOff):
         return self.after(-1.0)
 
 
+class KeepingBox(LatestBox[Frame]):
+    """Keeps when each frame was captured and its size, also where nobody takes it in time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stamps_ns: list[int] = []
+        self.sizes: list[Size] = []
+
+    def put(self, value: Frame) -> None:
+        self.sizes.append(value.size)
+        self.stamps_ns.append(value.captured_ns)
+        super().put(value)
+
+
 class Watched:
     """A live source under test, with everything that it tells."""
 
     def __init__(self, source: str, **settings: object) -> None:
-        self.box: LatestBox[Frame] = LatestBox()
+        self.box = KeepingBox()
         self.changes: queue.Queue[bool] = queue.Queue()
         self.back_off = WatchedBackOff()
         self.source = LiveSource(
@@ -111,7 +126,10 @@ def test_frames_come_numbered_stamped_and_whole(watch: Callable[..., Watched]) -
     stats = watched.source.stats()
     assert (stats.is_delivering, stats.state) == (True, "delivering")
     assert stats.frames >= 13
-    assert stats.fps == pytest.approx(20.0, rel=0.3)
+    assert wait_until(lambda: len(watched.box.stamps_ns) >= stats.frames)
+    newest = watched.box.stamps_ns[: stats.frames][-50:]
+    assert stats.fps == pytest.approx((len(newest) - 1) / seconds(newest[-1] - newest[0]))
+    assert stats.fps < 26.0
     assert stats.last_frame_ns is not None
     assert stats.last_frame_ns >= stamps[-1]
     assert (stats.restarts, stats.lost) == (0, {})
@@ -159,19 +177,21 @@ def test_a_child_that_stands_still_in_the_kernel_is_ended_too(
     watch: Callable[..., Watched],
 ) -> None:
     """SIGSTOP stands in for a driver that does not return: no thread of the child runs."""
-    watched = watch(SMALL, deadline_s=0.3)
+    watched = watch(SMALL, deadline_s=1.0)
     watched.frame()
-    os.kill(watched.child_pid, signal.SIGSTOP)
+    stopped = watched.child_pid
+    os.kill(stopped, signal.SIGSTOP)
     watched.failed()
-    assert watched.source.stats().lost == {"stalled": 1}
+    assert not Path(f"/proc/{stopped}").exists()
+    assert set(watched.source.stats().lost) == {"stalled"}
     watched.box.take(0.0)
     assert watched.frame()
 
 
 def test_a_slow_rate_is_no_stall(watch: Callable[..., Watched]) -> None:
-    """At a frame each second, half a second without one is as it should be."""
-    watched = watch("synthetic:?width=64&height=48&fps=50", fps=1, deadline_s=0.6)
-    watched.frames_until(lambda frame: frame.sequence >= 2)
+    """At a frame in two and a half seconds, two without one are as it should be."""
+    watched = watch("synthetic:?width=64&height=48&fps=50", fps=0.4, deadline_s=2.0)
+    watched.frames_until(lambda frame: frame.sequence >= 1)
     assert watched.source.stats().lost == {}
 
 
@@ -208,12 +228,11 @@ def test_nonsense_in_the_source_is_told_without_starting_anything(
 def test_a_clip_is_played_in_real_time_and_ends(
     watch: Callable[..., Watched], make_clip: Callable[..., Path]
 ) -> None:
-    watched = watch(str(make_clip("clip.mp4", stamps_ms=range(0, 500, 100))))
-    assert watched.changed() is True
-    first = watched.frame()
-    assert watched.changed() is False
-    last = watched.frame()
-    assert 0.2e9 < last.captured_ns - first.captured_ns < 5e9
+    path = str(make_clip("clip.mp4", stamps_ms=range(0, 500, 100)))
+    before_ns = SystemClock().monotonic_ns()
+    watched = watch(path)
+    assert [watched.changed(), watched.changed()] == [True, False]
+    assert watched.box.stamps_ns[-1] >= before_ns + 0.4e9
     watched.source._thread.join(LIMIT_S)
     stats = watched.source.stats()
     assert (stats.state, stats.frames, stats.lost) == ("ended", 5, {"ended": 1})
@@ -230,8 +249,8 @@ def test_a_looped_clip_goes_on(
 
 def test_a_change_of_size_comes_through_without_a_restart(watch: Callable[..., Watched]) -> None:
     watched = watch(SMALL + "&resize_after=5")
-    frames = watched.frames_until(lambda frame: frame.size == Size(32, 24))
-    assert frames[0].size == Size(64, 48)
+    watched.frames_until(lambda frame: frame.size == Size(32, 24))
+    assert watched.box.sizes[0] == Size(64, 48)
     assert watched.source.stats().restarts == 0
 
 
@@ -284,30 +303,40 @@ def test_it_can_be_started_again_after_a_stop(watch: Callable[..., Watched]) -> 
     assert watched.frame().sequence > last.sequence
 
 
-class CountingBox(LatestBox[Frame]):
-    """Sets an event when ten frames were put in, and nobody takes any."""
+class UnreadBox(LatestBox[Frame]):
+    """Nobody takes from it; sets an event when ten frames in a row came without one left out."""
 
     def __init__(self) -> None:
         super().__init__()
         self.puts = 0
-        self.has_ten = threading.Event()
+        self.source: LiveSource | None = None
+        self.has_ten_in_a_row = threading.Event()
+        self._in_a_row = 0
+        self._no_slot = 0
 
     def put(self, value: Frame) -> None:
         super().put(value)
         self.puts += 1
-        if self.puts == 10:
-            self.has_ten.set()
+        assert self.source is not None
+        no_slot = self.source.stats().dropped.get("no_slot", 0)
+        self._in_a_row = self._in_a_row + 1 if no_slot == self._no_slot else 0
+        self._no_slot = no_slot
+        if self._in_a_row == 10:
+            self.has_ten_in_a_row.set()
 
 
 def test_nobody_who_takes_no_frames_holds_the_source_up() -> None:
-    box = CountingBox()
+    """Slots run out only while this process does not run; ten is more than there are."""
+    box = UnreadBox()
     settings = CameraSettings(source=SMALL, fps=50)
-    source = LiveSource("front", settings, SystemClock(), box)
+    source = box.source = LiveSource("front", settings, SystemClock(), box)
     source.start()
-    assert box.has_ten.wait(LIMIT_S)
-    source.stop()
+    try:
+        assert box.has_ten_in_a_row.wait(LIMIT_S)
+    finally:
+        source.stop()
+    assert source.stats().lost == {}
     assert box.replaced == box.puts - 1
-    assert source.stats().dropped.get("no_slot", 0) == 0
 
 
 def test_a_password_from_a_file_reaches_the_child_and_nothing_else(
