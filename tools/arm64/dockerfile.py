@@ -302,9 +302,9 @@ def _copy(line: int, rest: str) -> Copy:
             owner = _user(line, value)
         else:
             raise DockerfileError(line, f"--{name} of COPY is not understood here")
-    *sources, target = shlex.split(words)
-    if not sources or any(character in words for character in "*?["):
-        raise DockerfileError(line, "expected COPY SOURCE… TARGET, without wildcards")
+    *sources, target = _split(line, words) or [""]
+    if not sources or any(character in words for character in "*?[$"):
+        raise DockerfileError(line, "expected COPY SOURCE… TARGET, without wildcards or variables")
     if len(sources) > 1 and not target.endswith("/"):
         raise DockerfileError(line, "the target of several sources has to end with /")
     return Copy(tuple(sources), target, stage, owner)
@@ -318,7 +318,7 @@ def _health_check(line: int, rest: str) -> HealthCheck:
     times: dict[str, float] = {}
     retries = 3
     for name, value in options:
-        if name == "retries":
+        if name == "retries" and value.isdecimal():
             retries = int(value)
         elif name in {"interval", "timeout", "start-period"}:
             times[f"{name.replace('-', '_')}_s"] = _seconds(line, value)
