@@ -341,7 +341,7 @@ class _Calibration:
                     pack=pack,
                     stick=place,
                 )
-                if use.stick_answers_per_s < use.regions_per_s / 2:
+                if not use.is_of_sticks:
                     self._progress(f"{place} is left out: it has answered too little")
                     continue
                 costs = _stick_costs(use, base, source, look_ms, look_bytes)

@@ -56,6 +56,11 @@ class Use:
     stick_answers_per_s: float = 0.0
     duty: float = 0.0
 
+    @property
+    def is_of_sticks(self) -> bool:
+        """Whether Edge TPUs have answered, and more than half of what was asked."""
+        return self.stick_answers_per_s > self.regions_per_s / 2
+
 
 class MeasuredService:
     """A service that runs while this context lasts.

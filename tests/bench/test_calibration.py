@@ -11,7 +11,7 @@ import pytest
 
 from camera_app.bench.calibration import calibrate, read_costs, source_key, write_costs
 from camera_app.bench.films import FPS, write_film
-from camera_app.bench.measured import MeasuredService
+from camera_app.bench.measured import MeasuredService, Use
 from camera_app.bench.processes import cpu_s_of, pss_bytes
 from camera_app.capture import ClipReader
 from camera_app.cli import main
@@ -46,6 +46,17 @@ def test_the_kernel_is_asked_for_what_processes_use() -> None:
     assert pss_bytes([os.getpid()]) > 10e6
     assert tree(os.getpid())[0] == os.getpid()
     assert cpu_s_of([2**22 + 1]) == pss_bytes([2**22 + 1]) == 0.0  # there is none
+
+
+@pytest.mark.parametrize(
+    ("answers", "regions", "is_of_sticks"),
+    [(8.0, 10.0, True), (3.0, 10.0, False), (0.0, 0.0, False)],  # of the last no mean can be taken
+)
+def test_what_a_stick_costs_is_told_by_a_service_whose_stick_answers(
+    answers: float, regions: float, is_of_sticks: bool
+) -> None:
+    use = Use(0.2, 0.1, 1e8, 10.0, 10.0, regions, 0.0, stick_answers_per_s=answers)
+    assert use.is_of_sticks is is_of_sticks
 
 
 def test_a_measured_service_that_does_not_start_is_told_and_ended(tmp_path: Path) -> None:
