@@ -6,6 +6,7 @@ A process that has ended, and what a kernel was made without, tells nothing.
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -35,6 +36,16 @@ def numbers_of(path: Path | str) -> Mapping[str, int]:
     """Return the first number of each line of a file under the line's first word."""
     words = (line.replace(":", " ").split() for line in text_of(path).splitlines())
     return {word[0]: int(word[1]) for word in words if len(word) > 1 and word[1].isdecimal()}
+
+
+def processor_name(proc: Path = PROC) -> str:
+    """Return what the board calls itself, as a Raspberry Pi does; else what the processor does."""
+    board = text_of(proc / "device-tree/model").strip("\0\n ")
+    if board:
+        return board
+    lines = (line.partition(":") for line in text_of(proc / "cpuinfo").splitlines())
+    names = (value.strip() for key, _, value in lines if key.strip() == "model name")
+    return next(names, platform.machine())
 
 
 def tree(pid: int, proc: Path = PROC) -> list[int]:

@@ -45,6 +45,7 @@ from camera_app.errors import CameraAppError, StoreError, UsageError
 from camera_app.inference import load_network
 from camera_app.inference.edgetpu import find_places
 from camera_app.inference.known_answers import known_picture
+from camera_app.kernel import processor_name
 from camera_app.media import encode_jpeg
 from camera_app.models import ModelPack, cache_folder, find_pack
 from camera_app.store import EventStore
@@ -115,7 +116,7 @@ def write_costs(path: Path, costs: Costs) -> None:
 def this_machine() -> dict[str, str]:
     """Return what tells one machine from another that costs otherwise."""
     return {
-        "processor": _processor(),
+        "processor": processor_name(),
         "architecture": platform.machine(),
         "cores": str(len(os.sched_getaffinity(0))),
         "version": __version__,
@@ -412,21 +413,6 @@ def _noise(size: Size) -> Picture:
 def _change(number: int) -> EventChange:
     at_ns = number * NS_PER_S
     return made_change(number, camera="measured", at_ns=at_ns, wall_ns=time.time_ns())
-
-
-def _processor() -> str:
-    """Return what the processor calls itself; on a Raspberry Pi the board tells more."""
-    for path, key in ((Path("/proc/device-tree/model"), ""), (Path("/proc/cpuinfo"), "model name")):
-        try:
-            text = path.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue
-        if not key:
-            return text.strip("\0\n ")
-        for line in text.splitlines():
-            if line.startswith(key):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"
 
 
 def _read_costs(plain: dict[str, Any]) -> Costs:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from camera_app.inference import choose_runtime
@@ -21,6 +19,7 @@ from camera_app.inference.edgetpu import (
     survey_sticks,
     try_out,
 )
+from camera_app.kernel import processor_name
 from camera_app.models import ModelPack, find_pack
 
 DESCRIPTION = """The CPU and the Edge TPUs of this machine, and what is wrong with them.
@@ -108,22 +107,10 @@ def _all_findings(stick: Surveyed, trial: Trial | None) -> tuple[Finding, ...]:
 def _cpu() -> Record:
     runtime = choose_runtime()
     return {
-        "name": _processor(),
+        "name": processor_name(),
         "cores": os.cpu_count() or 1,
         "runtime": f"{runtime.name} {runtime.version}",
     }
-
-
-def _processor() -> str:
-    """Return the board's name where it has one, as on a Raspberry Pi; else the processor's."""
-    board = Path("/proc/device-tree/model")
-    if board.exists():
-        return board.read_text(encoding="utf-8", errors="replace").strip("\0\n ")
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            return value.strip()
-    return platform.machine()
 
 
 def _library_record(library: LibraryState) -> Record:

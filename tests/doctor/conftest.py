@@ -18,6 +18,7 @@ from tests.capture.conftest import (
     make_clip,
     rtsp_server,
 )
+from tests.made_files import MadeFiles, write_script
 from tests.publish.conftest import broker
 
 __all__ = ["_gstreamer_server", "broker", "locked_rtsp_server", "make_clip", "rtsp_server"]
@@ -31,17 +32,16 @@ def kinds(found: Examined | Iterable[Finding]) -> list[str]:
     return [finding.kind for finding in findings]
 
 
-class MadeMachine:
+class MadeMachine(MadeFiles):
     """A machine whose files and commands a test writes.
 
     Attributes:
-        root: Below which its files are.
         kernel_clock: What its kernel says of the clock.
         now_s: Its wall time.
     """
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.root = folder / "machine"
+        super().__init__(folder / "machine")
         self.root.mkdir()
         self.kernel_clock: KernelClock | None = KernelClock(is_kept=True, max_error_s=0.01)
         self.now_s = NOW_S
@@ -49,30 +49,9 @@ class MadeMachine:
         self._commands.mkdir()
         monkeypatch.setenv("PATH", f"{self._commands}:{os.environ['PATH']}")
 
-    def write(self, path: str, text: str) -> Path:
-        """Write a file below the root."""
-        place = self.root / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text)
-        return place
-
-    def link(self, path: str, target: str) -> None:
-        place = self.root / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.symlink_to(target)
-
     def command(self, name: str, script: str) -> None:
         """Put a program into PATH, before any real one of that name."""
-        self._script(self._commands / name, script)
-
-    def program(self, path: str, script: str) -> None:
-        """Put a program below the root."""
-        self._script(self.write(path, ""), script)
-
-    @staticmethod
-    def _script(path: Path, script: str) -> None:
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
+        write_script(self._commands / name, script)
 
     @property
     def machine(self) -> Machine:

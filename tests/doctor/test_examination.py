@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from camera_app.cli import main
+from camera_app.cli import build_parser, main
 from camera_app.config import USUAL_FILE
 from camera_app.doctor import (
     CHECKS,
@@ -172,6 +174,19 @@ def test_every_line_to_type_is_one_that_a_shell_understands() -> None:
         line = re.sub(r"<\w+>", "word", kind.line)
         done = subprocess.run(["sh", "-n", "-c", line], capture_output=True, check=False)
         assert done.returncode == 0, (kind.name, done.stderr)
+
+
+def test_every_line_that_calls_this_program_is_one_that_it_understands() -> None:
+    for kind in all_kinds():
+        line = re.sub(r"<\w+>", "word", kind.line).replace("--only word", "--only service")
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        words = list(lexer)
+        for place in (at for at, word in enumerate(words) if word == "camera-app"):
+            ours = itertools.takewhile(
+                lambda word: word not in ("&&", ";", ">"), words[place + 1 :]
+            )
+            assert build_parser().parse_args(list(ours)).run, kind.name
 
 
 def test_every_finding_is_made_by_some_test() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 import pytest
@@ -11,33 +10,26 @@ import pytest
 from camera_app.clock import ManualClock
 from camera_app.health.pressure import PressureGauge
 from camera_app.scheduling import Pressure
+from tests.made_files import MadeFiles
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
-class Machine:
+class Machine(MadeFiles):
     """The files of a machine that never was."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        super().__init__(root)
         self.clock = ManualClock()
         self.networks_cpu_ns = 0
         self.gauge = PressureGauge(self.clock, lambda: self.networks_cpu_ns, root)
-
-    def write(self, path: str, text: str) -> Path:
-        file = self.root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-        return file
 
     def zone(self, number: int, kind: str, temperature: str) -> None:
         self.write(f"sys/class/thermal/thermal_zone{number}/type", f"{kind}\n")
         self.write(f"sys/class/thermal/thermal_zone{number}/temp", f"{temperature}\n")
 
     def command(self, text: str) -> Path:
-        file = self.write("usr/bin/vcgencmd", f"#!/bin/sh\n{text}\n")
-        file.chmod(file.stat().st_mode | stat.S_IXUSR)
-        return file
+        return self.program("usr/bin/vcgencmd", text)
 
     def cpu(self, *, user: float, nice: float = 0.0, idle: float) -> None:
         """Set what two cores did since the start, in seconds."""

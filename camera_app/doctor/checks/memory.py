@@ -14,6 +14,7 @@ from camera_app.doctor.findings import Finding
 from camera_app.doctor.machine import Machine
 from camera_app.doctor.subject import Check, Examined, Kinds, Subject
 from camera_app.errors import SourceError
+from camera_app.kernel import numbers_of
 from camera_app.values import Size
 
 MB = 1e6
@@ -109,7 +110,7 @@ def examine(subject: Subject) -> Examined:
 def read(subject: Subject) -> MemoryFacts:
     """Read what the kernel tells."""
     machine = subject.machine
-    sizes = _sizes(machine)
+    sizes = {name: size * KB for name, size in numbers_of(machine.place("proc/meminfo")).items()}
     old_place = "/boot/config.txt"
     is_old = not machine.has("boot/firmware/config.txt") and machine.has(old_place)
     return MemoryFacts(
@@ -171,15 +172,6 @@ def _judge_cma(facts: MemoryFacts) -> Iterator[Finding]:
         )
     elif facts.cma_free < facts.cma_needed and not facts.is_running:
         yield CMA_USED.found(f"{facts.cma_free / MB:.0f} MB of CMA are free, and {needed}")
-
-
-def _sizes(machine: Machine) -> dict[str, int]:
-    lines = (line.split() for line in machine.text("proc/meminfo").splitlines())
-    return {
-        words[0].rstrip(":"): int(words[1]) * KB
-        for words in lines
-        if len(words) == 3 and words[1].isdecimal()
-    }
 
 
 def _counter(machine: Machine, name: str) -> int:
