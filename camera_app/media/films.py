@@ -17,8 +17,6 @@ from camera_app.media.retention import StoredFile, files_to_delete, stored_in
 
 SUFFIX = ".mp4"
 
-# A file that a machine without a clock wrote in 1970 is not fifty years old. 2024-01-01.
-_TRUSTED_FROM_S = 1_704_067_200
 _NAME = re.compile(r"(\d{8}-\d{6})-(\d{3})_([0-9a-f-]{36})\.mp4")
 
 
@@ -126,16 +124,10 @@ def look_at(path: Path) -> Playable:
 
 def films_to_delete(folder: FilmFolder, wall_s: float) -> list[StoredFile]:
     """Return the films of a camera that are over its limits, the oldest first."""
-    films = films_in(folder.folder)
-    limit_bytes = folder.settings.max_megabytes * 1_000_000
-    limit_age_s = folder.settings.max_days * 86_400
-    if wall_s < _TRUSTED_FROM_S:
-        limit_age_s = float("inf")  # the date is not known yet
-    doomed = files_to_delete(films, limit_bytes, limit_age_s, wall_s)
-    kept_bytes = sum(film.size_bytes for film in films)
-    gone = []
-    for film in doomed:
-        if film.written_s >= _TRUSTED_FROM_S or kept_bytes > limit_bytes:
-            gone.append(film)
-            kept_bytes -= film.size_bytes
-    return gone
+    settings = folder.settings
+    return files_to_delete(
+        films_in(folder.folder),
+        settings.max_megabytes * 1_000_000,
+        settings.max_days * 86_400,
+        wall_s,
+    )

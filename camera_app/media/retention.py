@@ -6,6 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from camera_app.clock import seconds
+from camera_app.store import TRUSTED_FROM_NS
+
+_TRUSTED_FROM_S = seconds(TRUSTED_FROM_NS)
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
@@ -39,6 +44,8 @@ def files_to_delete(
 ) -> list[StoredFile]:
     """Return the files that are too old, and the oldest of those that are too many.
 
+    A stamp from a time before the machine knew the date tells nothing about age, of a file or now.
+
     Args:
         files: What there is.
         limit_bytes: Space they may take together.
@@ -48,7 +55,11 @@ def files_to_delete(
     newest_first = sorted(files, key=lambda file: (-file.written_s, file.path))
     doomed, kept_bytes = [], 0
     for file in newest_first:
+        is_dated = min(file.written_s, wall_s) >= _TRUSTED_FROM_S
+        if is_dated and wall_s - file.written_s > limit_age_s:
+            doomed.append(file)
+            continue
         kept_bytes += file.size_bytes
-        if kept_bytes > limit_bytes or wall_s - file.written_s > limit_age_s:
+        if kept_bytes > limit_bytes:
             doomed.append(file)
     return doomed[::-1]

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from camera_app.media import StoredFile, files_to_delete
 
-NOW_S = 1000.0
+BEGIN_S = 1_800_000_000.0
+NOW_S = BEGIN_S + 1000.0
 
 
 def file(name: str, written_s: float, size_bytes: int = 10) -> StoredFile:
-    return StoredFile(Path(name), written_s, size_bytes)
+    return StoredFile(Path(name), BEGIN_S + written_s, size_bytes)
 
 
 def test_the_oldest_go_when_space_ends() -> None:
@@ -24,6 +25,14 @@ def test_the_oldest_go_when_space_ends() -> None:
 def test_what_is_too_old_goes_though_there_is_space() -> None:
     files = [file("old", 100), file("new", 900)]
     assert files_to_delete(files, 1000, 500, NOW_S) == [files[0]]
+
+
+def test_age_counts_only_where_the_date_is_known() -> None:
+    """What a machine without a clock wrote in 1970 is not fifty years old."""
+    undated, old = StoredFile(Path("undated"), 1000.0, 10), file("old", 100)
+    assert files_to_delete([undated, old], 1000, 500, NOW_S) == [old]
+    assert files_to_delete([undated, old], 1000, 500, 9000.0) == []
+    assert files_to_delete([undated, file("new", 900)], 15, 500, NOW_S) == [undated]
 
 
 @given(
