@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from camera_app.capture.child import Errand, make_reader
+from camera_app.capture.child import Errand, make_reader, memory_limit_bytes
 from camera_app.capture.source import (
     Reader,
     Shot,
@@ -26,7 +26,7 @@ from camera_app.capture.source import (
     SourceLocked,
     SourceRefused,
 )
-from camera_app.children import Channel, ChannelClosed, ChildProcess
+from camera_app.children import Channel, ChannelClosed, ChildProcess, bound_memory
 from camera_app.clock import NS_PER_S
 from camera_app.errors import CameraAppError, SourceUnsupported
 from camera_app.threads import Deadline
@@ -139,8 +139,10 @@ def look(channel: Channel, errand: Mapping[str, Any]) -> None:
 
     The parent is told after the first picture and after the last.
     """
+    told = Errand.from_json(errand)
+    bound_memory(memory_limit_bytes(told.films))  # as where it is watched
     try:
-        for word in _words(Errand.from_json(errand)):
+        for word in _words(told):
             channel.send(json.dumps(asdict(word)).encode())
     except ChannelClosed:
         return  # the parent has heard enough

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from camera_app.capture.child import MEMORY_LIMIT_BYTES
 from camera_app.capture.live import errand_of
-from camera_app.capture.trial import CameraTrial, Obstacle, try_camera
+from camera_app.capture.trial import ENTRY, CameraTrial, Obstacle, try_camera
+from camera_app.children import ChildProcess
 from camera_app.config import CameraSettings
 
 if TYPE_CHECKING:
@@ -82,3 +85,14 @@ def test_a_camera_that_never_answers_is_given_up(tmp_path: Path) -> None:
         trial = tried(f"http://127.0.0.1:{deaf.getsockname()[1]}/", limit_s=3.0)
     assert trial.obstacle is Obstacle.SILENT
     assert trial.what == "brought no picture within 3 s"
+
+
+def test_a_camera_that_is_tried_may_take_no_more_memory_than_one_that_is_watched() -> None:
+    errand = errand_of(CameraSettings(source="synthetic:?width=64&height=48&fps=30"))
+    child = ChildProcess(ENTRY, errand.as_json(), name="cam-trial")
+    child.start()
+    assert child.channel.receive(LIMIT_S) is not None
+    assert child.pid is not None
+    limit_bytes = resource.prlimit(child.pid, resource.RLIMIT_DATA)[0]
+    child.end()
+    assert limit_bytes == MEMORY_LIMIT_BYTES
