@@ -13,6 +13,7 @@ import psutil
 
 from camera_app.bench.processes import pss_mb
 from camera_app.kernel import numbers_of
+from camera_app.media import used_bytes
 
 SECONDS_AN_HOUR = 3600.0
 # The first part of a run fills caches and reaches limits.
@@ -158,7 +159,7 @@ def read(pid: int, data: Path, at_s: float) -> Sample:
         tree_mb=pss_mb(pid),
         descriptors=service.num_fds(),
         threads=service.num_threads(),
-        disk_mb=_size_mb(data),
+        disk_mb=used_bytes(data) / 1e6,
         children=frozenset(children),
     )
 
@@ -166,13 +167,3 @@ def read(pid: int, data: Path, at_s: float) -> Sample:
 def _own_mb(pid: int) -> float:
     told = numbers_of(f"/proc/{pid}/status")
     return (told.get("RssAnon", 0) + told.get("RssShmem", 0)) * 1024 / 1e6
-
-
-def _size_mb(folder: Path) -> float:
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except OSError:  # it has gone since
-            continue
-    return total / 1e6
