@@ -110,7 +110,7 @@ def test_films_are_told_and_switched_over_mqtt_and_privacy_ends_them(filming: Fi
     name = next(one["film"] for one in told if "film" in one)
     assert name.startswith("porch/")
     # Privacy: the film ends at once, and nothing is written while it lasts.
-    assert filming.is_filming()
+    assert wait_until(filming.is_filming, LIMIT_S)
     filming.set("privacy", "ON")
     assert wait_until(lambda: not list(filming.folder.glob("*.part")), LIMIT_S)
     path = filming.folder.parent / name

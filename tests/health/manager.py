@@ -39,13 +39,21 @@ class Manager:
         return self.wait_for(lambda words: words[since:].count("WATCHDOG=1") >= times)
 
     def starves(self, for_s: float) -> bool:
-        """Say whether the watchdog gets nothing for so long."""
+        """Say whether the watchdog gets nothing for so long, of what is said from now on."""
+        self._hear_out()
         since = len(self.words)
         return not self.wait_for(lambda words: "WATCHDOG=1" in words[since:], for_s)
 
     @property
     def status(self) -> str:
         return next((w[7:] for w in reversed(self.words) if w.startswith("STATUS=")), "")
+
+    def _hear_out(self) -> None:
+        """Hear what was said so far: a word of our own comes last."""
+        mark = f"MARK={len(self.words)}"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
+            own.sendto(mark.encode(), self.address)
+        assert self.wait_for(lambda words: mark in words)
 
     def _listen(self) -> None:
         while datagram := self._socket.recv(65536):
