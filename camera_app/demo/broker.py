@@ -7,6 +7,7 @@ port of the loopback interface alone, let everybody in and keep nothing.
 from __future__ import annotations
 
 import contextlib
+import random
 import shutil
 import socket
 import subprocess
@@ -25,6 +26,9 @@ START_LIMIT_S = 15.0
 STOP_LIMIT_S = 5.0
 _RETRY_S = 0.05
 _ATTEMPTS = 3  # a free port can be taken by somebody else before the broker has it
+_PORTS_GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")  # the first and the last
+_FIRST_PORT = 10_000  # below are those of known services
+_PORT_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +108,31 @@ def _command(mosquitto: str | None, port: int, folder: Path) -> list[str]:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of this machine that nobody listens on, and that no client is given.
+
+    The kernel has ports of its own for whoever connects. One of those may be a client's before
+    the broker has it, or while the broker starts again; and a client that asks for it again and
+    again can even be connected with itself.
+    """
+    ports = range(_FIRST_PORT, _first_given())
+    tries = random.SystemRandom().sample(ports, min(_PORT_TRIES, len(ports)))
+    return next(port for port in map(_bindable, [*tries, 0]) if port)
+
+
+def _first_given() -> int:
+    try:
+        return int(_PORTS_GIVEN.read_text(encoding="ascii").split()[0])
+    except OSError:
+        return 0  # a container that hides it: then any port has to do
+
+
+def _bindable(port: int) -> int:
+    """Return a port if it can be had, 0 if not; for port 0 any that the kernel gives."""
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.bind((LOOPBACK, port))
+        bound: int = probe.getsockname()[1]
+        return bound
+    return 0
 
 
 def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:

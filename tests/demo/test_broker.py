@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
 
 from camera_app.demo import broker as broker_module
-from camera_app.demo.broker import BrokerAddress, demo_broker, find_mosquitto, parse_address
+from camera_app.demo.broker import (
+    BrokerAddress,
+    demo_broker,
+    find_mosquitto,
+    free_port,
+    parse_address,
+)
 from camera_app.demo.subscriber import Subscriber
 from camera_app.errors import BrokerUnreachable, UsageError
 
@@ -86,6 +93,30 @@ def test_a_broker_that_does_not_start_is_named_with_its_last_words(
         demo_broker().__enter__()
 
     assert "--broker HOST:PORT" in caught.value.remedy
+
+
+def test_a_free_port_is_one_that_the_kernel_gives_to_no_client() -> None:
+    first_given = int(broker_module._PORTS_GIVEN.read_text().split()[0])
+    if first_given <= broker_module._FIRST_PORT:
+        pytest.skip("this kernel gives all ports to clients")
+    ports = {free_port() for _ in range(20)}
+    assert max(ports) < first_given
+    assert len(ports) > 1
+
+
+def test_where_all_ports_are_given_or_taken_any_free_one_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "range"
+    monkeypatch.setattr(broker_module, "_PORTS_GIVEN", file)
+    assert free_port() > 0
+    file.write_text("1024\t65535\n")
+    assert free_port() > 0
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        monkeypatch.setattr(broker_module, "_FIRST_PORT", taken)
+        file.write_text(f"{taken + 1}\t65535\n")
+        assert free_port() not in (0, taken)
 
 
 def test_a_subscriber_says_which_broker_does_not_answer() -> None:
