@@ -23,6 +23,7 @@ from camera_app.capture.source import (
     MOST_PIXELS,
     Shot,
     SourceEnded,
+    SourceForbidden,
     SourceLocked,
     SourceRefused,
 )
@@ -306,7 +307,7 @@ _TRANSLATIONS: tuple[tuple[tuple[type[Exception], ...], type[SourceError], str, 
         "does not let us in",
         "Check user and password; password_file replaces {password} in the source.",
     ),
-    ((PermissionError,), SourceRefused, "may not be read", "Check its owner and rights."),
+    ((PermissionError,), SourceForbidden, "may not be read", "Check its owner and rights."),
     (
         (FileNotFoundError, IsADirectoryError, NotADirectoryError),
         SourceRefused,

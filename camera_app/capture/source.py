@@ -82,6 +82,10 @@ class SourceBusy(SourceRefused):
     """Another program has the device."""
 
 
+class SourceForbidden(SourceRefused):
+    """Device or file are there, and this user may not use them."""
+
+
 class SourceEnded(SourceLost):
     """A live source closed its stream in good order."""
 

@@ -23,6 +23,7 @@ from camera_app.capture.source import (
     Shot,
     SourceBusy,
     SourceEnded,
+    SourceForbidden,
     SourceLocked,
     SourceRefused,
 )
@@ -46,6 +47,7 @@ class Obstacle(StrEnum):
 
     LOCKED = "locked"
     BUSY = "busy"
+    FORBIDDEN = "forbidden"
     REFUSED = "refused"
     ENDED = "ended"
     UNSUPPORTED = "unsupported"
@@ -57,6 +59,7 @@ class Obstacle(StrEnum):
 _OBSTACLES: tuple[tuple[type[CameraAppError], Obstacle], ...] = (
     (SourceLocked, Obstacle.LOCKED),
     (SourceBusy, Obstacle.BUSY),
+    (SourceForbidden, Obstacle.FORBIDDEN),
     (SourceRefused, Obstacle.REFUSED),
     (SourceEnded, Obstacle.ENDED),
     (SourceUnsupported, Obstacle.UNSUPPORTED),

@@ -9,7 +9,13 @@ from pathlib import Path
 import av
 
 from camera_app.capture.container import ContainerReader, shot
-from camera_app.capture.source import Shot, SourceBusy, SourceEnded, SourceRefused
+from camera_app.capture.source import (
+    Shot,
+    SourceBusy,
+    SourceEnded,
+    SourceForbidden,
+    SourceRefused,
+)
 from camera_app.errors import SourceLost
 from camera_app.values import Size
 
@@ -73,5 +79,5 @@ class V4l2Reader:
             return SourceBusy("is used by another program", where=where, remedy=remedy)
         if number == errno.EACCES:
             remedy = "Add the user of the service to the group `video`."
-            return SourceRefused("may not be opened", where=where, remedy=remedy)
+            return SourceForbidden("may not be opened", where=where, remedy=remedy)
         return error

@@ -9,7 +9,7 @@ import av
 import pytest
 
 from camera_app.capture import v4l2
-from camera_app.capture.source import SourceRefused
+from camera_app.capture.source import SourceBusy, SourceForbidden, SourceRefused
 from camera_app.capture.v4l2 import V4l2Reader
 from camera_app.errors import SourceError
 from camera_app.values import Size
@@ -33,10 +33,18 @@ def test_what_is_no_camera_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(errno.EBUSY, "used by another program"), (errno.EACCES, "group `video`")]
+    ("number", "kind", "text"),
+    [
+        (errno.EBUSY, SourceBusy, "used by another program"),
+        (errno.EACCES, SourceForbidden, "group `video`"),
+    ],
 )
 def test_what_the_kernel_says_is_told_with_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, text: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    kind: type[SourceRefused],
+    text: str,
 ) -> None:
     path = tmp_path / "video0"
     path.touch()
@@ -45,7 +53,7 @@ def test_what_the_kernel_says_is_told_with_what_to_do(
         raise av.error.FFmpegError if number == 0 else OSError(number, "no")
 
     monkeypatch.setattr(v4l2.av, "open", refuse)
-    with pytest.raises(SourceRefused, match=text):
+    with pytest.raises(kind, match=text):
         V4l2Reader(str(path), size=None, fps=10).open()
 
 

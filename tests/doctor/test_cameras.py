@@ -136,7 +136,7 @@ def test_a_device_that_is_no_camera_is_told(made: MadeMachine, tmp_path: Path) -
     ("obstacle", "what", "found"),
     [
         (Obstacle.BUSY, "is used by another program", "cameras.busy"),
-        (Obstacle.REFUSED, "may not be opened", "cameras.forbidden"),
+        (Obstacle.FORBIDDEN, "may not be opened", "cameras.forbidden"),
         (Obstacle.SILENT, "brought no picture within 11 s", "cameras.silent"),
     ],
 )
@@ -152,6 +152,14 @@ def test_what_the_kernel_says_of_a_device_is_told(
     assert finding.kind == found
     if obstacle is Obstacle.BUSY:
         assert finding.line == f"fuser -v {device}"
+
+
+def test_a_clip_that_may_not_be_read_is_told(made: MadeMachine) -> None:
+    subject = made.subject('[camera.front]\nsource = "/clip.mp4"\n')
+    assert subject.config is not None
+    case = case_of(subject, "front", subject.config.camera["front"])
+    trial = CameraTrial(Obstacle.FORBIDDEN, "may not be read")
+    assert judge_obstacle(case, trial, made.machine).kind == "cameras.no_file"
 
 
 @pytest.mark.parametrize(

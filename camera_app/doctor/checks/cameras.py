@@ -146,8 +146,8 @@ LOST = _kinds.error(
 )
 NO_FILE = _kinds.error(
     "no_file",
-    "the clip that stands for a camera is not there",
-    "Check the path",
+    "the clip that stands for a camera is not there, or may not be read",
+    "Check the path, and who may read it",
     "ls -l <file>",
 )
 SERVICE_SEES_NOTHING = _kinds.error(
@@ -360,6 +360,9 @@ def judge_obstacle(case: Case, trial: CameraTrial, machine: Machine) -> Finding:
     return case.found(_kind_of(case, trial), trial.what, trial.remedy, **_file_facts(case))
 
 
+_NOES = (Obstacle.REFUSED, Obstacle.FORBIDDEN)
+
+
 def _kind_of(case: Case, trial: CameraTrial) -> Kind:
     plain = {
         Obstacle.LOCKED: LOCKED,
@@ -371,7 +374,7 @@ def _kind_of(case: Case, trial: CameraTrial) -> Kind:
         return plain[trial.obstacle]
     if case.kind is SourceKind.NETWORK:
         return _network_kind(case, trial)
-    if case.kind is SourceKind.FILE and trial.obstacle is Obstacle.REFUSED:
+    if case.kind is SourceKind.FILE and trial.obstacle in _NOES:
         return NO_FILE
     if case.kind is SourceKind.V4L2:
         return _v4l2_kind(case, trial)
@@ -386,7 +389,7 @@ def _network_kind(case: Case, trial: CameraTrial) -> Kind:
     if trial.obstacle is Obstacle.UNSUPPORTED:
         return NOTHING_TO_READ
     answers = _answers(case.label)
-    if trial.obstacle is Obstacle.REFUSED:
+    if trial.obstacle in _NOES:
         return REFUSED if answers is not None else UNREACHABLE
     return SILENT if answers else UNREACHABLE
 
@@ -395,7 +398,7 @@ def _v4l2_kind(case: Case, trial: CameraTrial) -> Kind:
     path = Path(case.target)
     if not path.exists():
         return NO_DEVICE
-    if "may not" in trial.what:
+    if trial.obstacle is Obstacle.FORBIDDEN:
         return FORBIDDEN
     return SILENT if trial.obstacle is Obstacle.SILENT else NOT_A_CAMERA
 
