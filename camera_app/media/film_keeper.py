@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 TIDY_S = 60.0
 TIDY_LIMIT_S = 120.0  # films are large, and a worn card is slow to read and to delete
 WAIT_S = 5.0
+_NOTHING = "nothing of it can be played; it is deleted"
 UNDATED_LIMIT = 1000  # a machine may never know the date; beyond it the oldest keep a wrong one
 
 
@@ -85,11 +86,11 @@ class FilmKeeper(Worker):
         self._folders: Mapping[str, FilmFolder] = {}  # replaced, never changed
         self._content: Mapping[str, FolderContent] = {}  # the same
         self._made_bytes: Mapping[str, int] = {}  # the same; by camera
+        self._lost: Mapping[str, int] = {}  # the same
         # Owned by this thread.
         self._left_behind: Sequence[tuple[FilmFolder, Path]] = ()
         self._undated: deque[_Undated] = deque(maxlen=UNDATED_LIMIT)
         self._tidied_ns: int | None = None
-        self.lost = 0  # films of which nothing could be kept
 
     def look_after(self, folders: Iterable[FilmFolder]) -> None:
         """Look after these folders from now on; any thread."""
@@ -103,6 +104,10 @@ class FilmKeeper(Worker):
     def made_bytes(self, camera: str) -> int:
         """Return the size of all films of a camera made since the start; any thread."""
         return self._made_bytes.get(camera, 0)
+
+    def lost(self, camera: str) -> int:
+        """Return of how many films of a camera nothing could be kept; any thread."""
+        return self._lost.get(camera, 0)
 
     def take(self, folder: FilmFolder, film: EndedFilm) -> None:
         """Look after a film that is closed or cut off; any thread, never waits."""
@@ -159,10 +164,10 @@ class FilmKeeper(Worker):
         try:
             found = (path, look_at(path)) if film.is_finished else settle(unfinished(path))
         except (NotPlayable, OSError) as error:
-            _log.warning("film %s is lost: %s", path.name, error)
-            found = None
+            self._lose(job.folder, path, str(error))
+            return
         if found is None:
-            self.lost += 1
+            self._lose(job.folder, path, _NOTHING)
             return
         path, of_it = found
         lasted_ns = nanoseconds(of_it.lasts_s)
@@ -195,6 +200,10 @@ class FilmKeeper(Worker):
                 continue  # it is gone
             self._note([replace(one.film, began_wall_ns=began_ns, ended_wall_ns=ended_ns)])
 
+    def _lose(self, folder: FilmFolder, path: Path, why: str) -> None:
+        _log.warning("film %s is lost: %s", path.name, why)
+        self._lost = {**self._lost, folder.camera: self.lost(folder.camera) + 1}
+
     def _enter(self, film: StoredFilm) -> None:
         self._note([film])
         made_bytes = self._made_bytes.get(film.camera, 0) + film.size_bytes
@@ -211,8 +220,7 @@ class FilmKeeper(Worker):
             _log.warning("%s: an unfinished film cannot be mended: %s", part, error)
             return
         if found is None:
-            self.lost += 1
-            _log.warning("%s: an unfinished film had nothing to play and is deleted", part.name)
+            self._lose(folder, part, _NOTHING)
             return
         path, of_it = found
         _log.info("film %s was cut off; %.1f s of it are kept", path.name, of_it.lasts_s)

@@ -27,7 +27,7 @@ class RecordingStats:
             neither be copied nor may be encoded).
         films: How many are kept.
         size_bytes: What they take.
-        failed: How many were given up by a disk that was full or failed.
+        failed: How many were given up by a disk that was full or failed, or had nothing to be kept.
         left_out: Pictures that are missing in films because the disk was too slow.
         made_bytes: Size of all that were finished since the start.
     """
@@ -130,7 +130,7 @@ class Recorder:
                 state=self._state(),
                 films=content.films,
                 size_bytes=content.size_bytes,
-                failed=self._failed,
+                failed=self._failed + self._keeper.lost(self._folder.camera),
                 left_out=self._left_out,
                 made_bytes=self._keeper.made_bytes(self._folder.camera),
             )

@@ -70,7 +70,7 @@ class CameraStatus:
             sends can neither be copied nor may be encoded.
         films: How many are kept.
         film_bytes: What they take.
-        failed_films: How many the disk did not take, since the start.
+        failed_films: How many the disk did not take or nothing could be kept of, since the start.
     """
 
     state: str

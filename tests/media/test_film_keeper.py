@@ -13,7 +13,7 @@ from camera_app.capture.film_file import FilmFile
 from camera_app.capture.wire import unfinished
 from camera_app.clock import NS_PER_S, ManualClock
 from camera_app.config import RecordingSettings, RetentionSettings
-from camera_app.media import FilmFolder, FilmKeeper
+from camera_app.media import FilmFolder, FilmKeeper, Recorder
 from camera_app.media.film_plan import EndedFilm
 from camera_app.media.films import FilmName, films_to_delete
 from camera_app.store import (
@@ -163,6 +163,22 @@ def test_a_film_that_was_cut_off_is_mended(kept: Callable[..., Kept]) -> None:
     assert not unfinished(path).exists()
 
 
+def test_a_film_of_which_nothing_can_be_kept_is_counted_and_logged(
+    kept: Callable[..., Kept], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its writer was killed before the first picture was on the disk."""
+    one = kept()
+    one.keeper.start()
+    path = one.folder.folder / FilmName(EPOCH_NS, ID).file
+    path.parent.mkdir(parents=True)
+    unfinished(path).write_bytes(b"\0\0\0\x18ftyp")
+    recorder = Recorder(one.folder, one.keeper, one.clock, lambda: True)
+    one.keeper.take(one.folder, one.ended(path, 90, is_finished=False))
+    assert wait_until(lambda: recorder.stats.failed == 1)
+    assert "is lost" in caplog.text
+    assert not unfinished(path).exists()
+
+
 def test_what_an_earlier_run_left_is_kept_or_deleted_and_brought_together(
     kept: Callable[..., Kept],
 ) -> None:
@@ -184,7 +200,7 @@ def test_what_an_earlier_run_left_is_kept_or_deleted_and_brought_together(
     assert wait_until(
         lambda: known_films(one.database) == {f"front/{path.name}" for path in (cut, unknown)}
     )
-    assert (one.keeper.lost, empty.exists()) == (1, False)
+    assert (one.keeper.lost("front"), empty.exists()) == (1, False)
     assert [film.is_whole for film in one.films()] == [False, True]
     with EventQueries(one.database) as queries:
         (event,) = queries.events(EventFilter())

@@ -377,7 +377,7 @@ CATALOGUE: tuple[Metric, ...] = (
     _of_cameras(
         _COUNTER,
         "films_failed_total",
-        "Films that were given up by a disk that was full or failed.",
+        "Films that a full or failing disk did not take, or that nothing could be kept of.",
         lambda camera: camera.recording.failed,
     ),
     _of_cameras(
