@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -91,7 +91,12 @@ class ReadinessReport:
 
 def runtime_folder(environment: Mapping[str, str] = os.environ) -> Path | None:
     """Return the runtime folder that we were given; None: none, and no readiness is told."""
-    first = environment.get(RUNTIME_VARIABLE, "").partition(":")[0]  # systemd may list several
+    return given_folder(RUNTIME_VARIABLE, environment)
+
+
+def given_folder(variable: str, environment: Mapping[str, str]) -> Path | None:
+    """Return the folder that systemd gives a service in a variable; None: it gives none."""
+    first = environment.get(variable, "").partition(":")[0]  # systemd may list several
     return Path(first) if first else None
 
 
@@ -109,10 +114,7 @@ def write_readiness(folder: Path, readiness: Readiness, now_ns: int) -> None:
     plain = {
         "schema": SCHEMA,
         "ready": readiness.is_ready,
-        "shortfalls": [
-            {"ability": one.ability, "where": one.where, "problem": one.problem}
-            for one in readiness.shortfalls
-        ],
+        "shortfalls": [asdict(one) for one in readiness.shortfalls],
         "told_ns": now_ns,
     }
     # It need not last, and should the folder lie on a card after all, that must not wear out.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,7 @@ def _record(report: ReadinessReport) -> dict[str, Any]:
         "ready": report.is_ready,
         "stale": report.is_stale,
         "age_s": round(report.age_s, 1),
-        "shortfalls": [
-            {"ability": one.ability, "where": one.where, "problem": one.problem}
-            for one in report.readiness.shortfalls
-        ],
+        "shortfalls": [asdict(one) for one in report.readiness.shortfalls],
     }
 
 

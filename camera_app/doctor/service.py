@@ -16,6 +16,7 @@ from camera_app.clock import SystemClock
 from camera_app.doctor.machine import Machine
 from camera_app.errors import CameraAppError
 from camera_app.health import ReadinessReport, read_readiness, runtime_folder
+from camera_app.readiness import given_folder
 from camera_app.store import DATABASE_NAME
 from camera_app.store.known_good import STATE_VARIABLE
 
@@ -90,7 +91,8 @@ def find_service(machine: Machine, data_folder: Path | None, config_path: Path |
         return Service()
     unit = unit_of(machine, pid)
     readiness = _readiness(machine, pid, unit)
-    state = _option_of(machine, pid, "--state") or _given_folder(machine, pid, STATE_VARIABLE)
+    given = given_folder(STATE_VARIABLE, _environment_of(machine, pid))
+    state = _option_of(machine, pid, "--state") or given
     return Service(pid, who_runs(machine, pid), _config_of(machine, pid), readiness, unit, state)
 
 
@@ -186,12 +188,6 @@ def _option_of(machine: Machine, pid: int, option: str) -> Path | None:
         if word.startswith(f"{option}="):
             return _absolute(machine, pid, word.partition("=")[2])
     return None
-
-
-def _given_folder(machine: Machine, pid: int, variable: str) -> Path | None:
-    """Return the folder that systemd gave a process in a variable, where we may look."""
-    first = _environment_of(machine, pid).get(variable, "").partition(":")[0]
-    return Path(first) if first else None
 
 
 def _environment_of(machine: Machine, pid: int) -> dict[str, str]:

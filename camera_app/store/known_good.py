@@ -22,6 +22,7 @@ from typing import Any, Literal
 from camera_app.config import DataSettings
 from camera_app.durable import PRIVATE
 from camera_app.errors import Problem, StoreError
+from camera_app.readiness import given_folder
 from camera_app.store.small_files import read_small, write_small
 
 _log = logging.getLogger(__name__)
@@ -166,10 +167,8 @@ def state_folder(
     """
     if asked is not None:
         return asked
-    given = (os.environ if environment is None else environment).get(STATE_VARIABLE, "")
-    if given:
-        return Path(given.partition(":")[0])
-    return _named_folder(text) or DataSettings().folder
+    given = given_folder(STATE_VARIABLE, os.environ if environment is None else environment)
+    return given or _named_folder(text) or DataSettings().folder
 
 
 def _named_folder(text: str) -> Path | None:
