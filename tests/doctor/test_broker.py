@@ -186,6 +186,15 @@ def test_without_discovery_its_topics_are_not_asked_about(
     assert kinds(examined(made, guarded(EVERYTHING).port, *login, more=off)) == []
 
 
+def test_a_broker_that_cannot_be_asked_is_not(
+    made: MadeMachine, guarded: Callable[..., Mosquitto], login: tuple[str, str]
+) -> None:
+    """It takes no QoS 2, and MQTT 3.1.1 has no word for no: sending it would end the connection."""
+    port = guarded(EVERYTHING, max_qos="1").port
+    assert kinds(examined(made, port, *login)) == []
+    assert kinds(examined(made, guarded(EVERYTHING).port, *login, 'protocol = "3.1.1"')) == []
+
+
 def test_a_broker_that_delivers_at_once_is_not_asked_what_others_would_hear(
     made: MadeMachine, broker: Brokers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
