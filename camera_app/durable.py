@@ -1,7 +1,8 @@
-"""Files that are there whole or as they were before, whatever is cut off."""
+"""Files that are there whole or as before, whatever is cut off; and when a disk is full."""
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -47,3 +48,8 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_full(error: OSError) -> bool:
+    """Say whether it was for want of room, on the disk or in what its owner may take."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)

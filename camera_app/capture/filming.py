@@ -8,7 +8,6 @@ left out up to the next key picture, and counted.
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import threading
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 from camera_app.capture.pieces import Make, Piece, PieceRing, from_key
 from camera_app.capture.wire import FilmEnd, FilmNews, FilmOrder, FilmWish
 from camera_app.clock import NS_PER_S
+from camera_app.durable import is_full
 from camera_app.values import Yuv420
 
 if TYPE_CHECKING:  # FFmpeg is loaded when there is something to film: a ribbon camera may never
@@ -371,11 +371,11 @@ class FilmWriter:
 
     def _fail(self, error: Exception) -> None:
         """Give a film up; what of it is on the disk stays."""
-        is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        is_out_of_room = isinstance(error, OSError) and is_full(error)
         _log.warning("film %s: cannot be written on: %s", self._path.name, error)
         film, self._film = self._film, None
         self.failed = self._path
-        why = FilmEnd.FULL if is_full else FilmEnd.FAILED
+        why = FilmEnd.FULL if is_out_of_room else FilmEnd.FAILED
         if film is None:
             self._tell(FilmNews(str(self._path), why, is_kept=False))
             return

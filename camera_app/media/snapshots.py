@@ -6,7 +6,6 @@ and again, if a better one came, when it ends. The folder is bounded by age and 
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -16,6 +15,7 @@ from pathlib import Path
 import cv2
 
 from camera_app.config import SnapshotSettings
+from camera_app.durable import is_full
 from camera_app.errors import StoreError, StoreFull
 from camera_app.media.colour import bgr
 from camera_app.media.retention import files_to_delete, stored_in
@@ -170,8 +170,7 @@ def write_still(path: Path, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink()
-        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        kind = StoreFull if is_full else StoreError
+        kind = StoreFull if is_full(error) else StoreError
         raise kind(f"cannot be written: {error.strerror}", where=str(path)) from error
 
 

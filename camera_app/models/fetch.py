@@ -7,7 +7,6 @@ owner may take what comes (`trust`).
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import random
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camera_app.capture.backoff import BackOff
+from camera_app.durable import is_full
 from camera_app.errors import ModelError, PackRejected
 from camera_app.models.inspect import check_structure, not_pinned, sha256_of, verify_weights
 from camera_app.models.pack import ModelPack
@@ -355,7 +355,7 @@ class _Download:
         )
 
     def _unwritten(self, error: OSError) -> ModelError:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if is_full(error):
             # Half a model is worth less than the room it takes from the recordings.
             self._partial.remove()
         return _unwritable(self._target.parent, error)
@@ -367,9 +367,8 @@ def _promise(pack: ModelPack) -> str:
 
 
 def _unwritable(path: Path, error: OSError) -> ModelError:
-    is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
     return ModelError(
         f"cannot be written: {error.strerror or error}",
         where=str(path),
-        remedy="Make room and try again" if is_full else "",
+        remedy="Make room and try again" if is_full(error) else "",
     )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
-from camera_app.durable import USUAL, replace_text
+from camera_app.durable import USUAL, is_full, replace_text
 from camera_app.errors import StoreError, StoreFull
 
 
@@ -43,5 +42,5 @@ def write_small(path: Path, text: str, mode: int = USUAL) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_text(path, text, mode)
     except OSError as error:
-        kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreError
+        kind = StoreFull if is_full(error) else StoreError
         raise kind(f"cannot be written: {error.strerror}", where=str(path)) from error
