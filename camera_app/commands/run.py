@@ -35,6 +35,7 @@ _Wishes = SimpleQueue[_Wish]
 PRIVATE = 0o027
 # EX_CONFIG of <sysexits.h>: the unit says that systemd is not to try again after it.
 EXIT_MISCONFIGURED = 78
+_ENDINGS = (signal.SIGTERM, signal.SIGINT)
 # Cameras are closed and opened, networks loaded, and all of it taken back if it does not succeed.
 RELOAD_LIMIT_S = 180.0
 
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     with begin_logging(level=config.log.level, form=config.log.format):
         _wish_on_signals(wishes)
         last = _watch(service, wishes, notifier)
-    if last is _Wish.BEGIN_ANEW:
+    if last is _Wish.BEGIN_ANEW and not _is_to_stop(wishes):
         _begin_anew()
     return 0
 
@@ -123,6 +124,16 @@ def _refuse_wrong(path: Path) -> None:
         raise CommandRefused(f"the configuration file is wrong: {problems}") from error
 
 
+def _is_to_stop(wishes: _Wishes) -> bool:
+    """Say whether a stop was wished for on the way to a new beginning."""
+    for number in _ENDINGS:
+        signal.signal(number, signal.SIG_DFL)  # one that comes after this look ends the process
+    while not wishes.empty():
+        if wishes.get() is _Wish.STOP:
+            return True
+    return False
+
+
 def _begin_anew() -> None:
     """Put a new process in our place, as it was called: the same id, so that systemd follows."""
     sys.stderr.flush()
@@ -139,6 +150,6 @@ def _wish_on_signals(wishes: _Wishes) -> None:
     def reload(_number: int, _frame: FrameType | None) -> None:
         wishes.put(_Wish.RELOAD)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ENDINGS:
         signal.signal(number, stop)
     signal.signal(signal.SIGHUP, reload)

@@ -110,6 +110,17 @@ def test_a_service_that_begins_anew_says_reloading_and_keeps_its_process(
     assert pid_of(service) == pid
 
 
+def test_a_service_that_is_stopped_while_it_begins_anew_does_not_come_back(
+    service: Service, manager: Manager, broker: Mosquitto
+) -> None:
+    """The signal came while its parts were stopped, and was forgotten with the process."""
+    assert says(manager, "READY=1")
+    publish.single("camera_app/desk/restart/set", "PRESS", qos=1, port=broker.port)
+    assert says(manager, "RELOADING=1")
+    assert service.end(signal.SIGTERM) == 0
+    assert manager.words.count("READY=1") == 1
+
+
 def test_a_password_that_systemd_hands_over_opens_the_brokers_door(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manager: Manager
 ) -> None:
