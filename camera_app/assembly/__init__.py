@@ -4,17 +4,9 @@ Each file binds parts of other rooms into one thing that can be had or not: a ca
 that look, the way to the hub. Nothing is decided here, and nothing here knows the whole.
 """
 
-from camera_app.assembly.camera import Camera, Surroundings
-from camera_app.assembly.delivery import Delivery, DeliverySettings, Household
-from camera_app.assembly.devices import (
-    DevicePlan,
-    Devices,
-    device_plan,
-    model_choices,
-    shares_of,
-    stick_plan,
-)
-from camera_app.assembly.examine import Examination, examine, problem_of
+from camera_app.assembly.camera import Camera
+from camera_app.assembly.devices import Devices, device_plan, shares_of
+from camera_app.assembly.examine import examine, problem_of
 from camera_app.assembly.house import (
     STILLS_FOLDER,
     House,
@@ -31,25 +23,17 @@ __all__ = [
     "STEPS",
     "STILLS_FOLDER",
     "Camera",
-    "Delivery",
-    "DeliverySettings",
-    "DevicePlan",
     "Devices",
-    "Examination",
     "House",
-    "Household",
-    "Surroundings",
     "Transition",
     "device_plan",
     "examine",
     "film_folders",
     "has_snapshots",
-    "model_choices",
     "models_of",
     "problem_of",
     "reserve_bytes",
     "shares_of",
-    "stick_plan",
     "stills_folders",
     "wanted_cameras",
 ]

@@ -2,7 +2,6 @@
 
 from camera_app.logs.begin import (
     CREDENTIALS_VARIABLE,
-    Format,
     LogCounts,
     begin_logging,
     counts,
@@ -21,7 +20,6 @@ from camera_app.logs.tap import error_output_of
 __all__ = [
     "CREDENTIALS_VARIABLE",
     "MASK",
-    "Format",
     "LogCounts",
     "about_camera",
     "begin_logging",
