@@ -118,7 +118,7 @@ def write_readiness(folder: Path, readiness: Readiness, now_ns: int) -> None:
         "told_ns": now_ns,
     }
     # It need not last, and should the folder lie on a card after all, that must not wear out.
-    replace_text(folder / FILE_NAME, json.dumps(plain, indent=2) + "\n", is_to_last=False)
+    replace_text(folder / FILE_NAME, json.dumps(plain) + "\n", is_to_last=False)
 
 
 def read_readiness(folder: Path, now_ns: int) -> ReadinessReport:

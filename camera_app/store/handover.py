@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from camera_app.clock import seconds
@@ -86,6 +86,10 @@ class _Tally:
     removed_untold: int = 0
     refused: int = 0
     last_commit_ms: float = 0.0
+
+
+# Asked for every second; `asdict` would copy each number's depths.
+_TALLIED = tuple(one.name for one in fields(_Tally))
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +238,7 @@ class HandOver:
                 trouble="" if self._failure is None else str(self._failure),
                 waiting=len(self._waiting) + len(self._in_hand),
                 commits=self._commits.distribution(),
-                **asdict(self._tally),
+                **{name: getattr(self._tally, name) for name in _TALLIED},
             )
 
     def close(self) -> None:
