@@ -16,10 +16,9 @@ from camera_app.events import event_id, random_bits
 from camera_app.health import CameraFigures, Place, SnapshotFolder, places_of
 from camera_app.media import FilmFolder, FilmKeeper, Recorder, SnapshotKeeper
 from camera_app.models import ModelSet
-from camera_app.pipeline import Asked, Asking, CameraWatch, CameraWorker, ModelChoice
+from camera_app.pipeline import Asked, Asking, CameraWatch, CameraWorker, Doorway, ModelChoice
 from camera_app.publish import StateBoard, Topics, availability_message
-from camera_app.threads import LatestBox
-from camera_app.values import EventChange, Frame
+from camera_app.values import EventChange
 
 # How long a camera that is to rest waits for its film to be closed.
 FILM_LIMIT_S = 2.0
@@ -101,7 +100,7 @@ class Camera:
         self.models = models
         self.choices = _checked_choices(name, settings, around.choices(models))
         self._around = around
-        self._frames: LatestBox[Frame] = LatestBox()
+        self._frames = Doorway()
         self.source, self.recorder = feed or self._made_feed()
         folder = around.stills / name
         self.snapshots = SnapshotFolder(folder, settings.snapshots)

@@ -12,7 +12,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from camera_app.capture.address import (
     PASSWORD_PLACE,
@@ -39,7 +39,7 @@ from camera_app.clock import Clock, seconds
 from camera_app.errors import SourceError
 from camera_app.logs import keep_secret, redact
 from camera_app.roster import ROUND_LIMIT_S
-from camera_app.threads import Closed, Deadline, LatestBox, Worker
+from camera_app.threads import Closed, Deadline, Worker
 from camera_app.values import Frame
 
 if TYPE_CHECKING:  # the child imports this room, and does without the configuration's library
@@ -82,6 +82,13 @@ class SourceStats:
     state: str = "not started"
 
 
+class FrameSink(Protocol):
+    """Where a source leaves its newest frame."""
+
+    def put(self, frame: Frame, /) -> None:
+        """Offer a frame; must not wait."""
+
+
 class LiveSource(Worker):
     """Delivers the frames of one camera, whatever happens to it.
 
@@ -95,7 +102,7 @@ class LiveSource(Worker):
         name: str,
         settings: CameraSettings,
         clock: Clock,
-        frames: LatestBox[Frame],
+        frames: FrameSink,
         *,
         on_change: Callable[[bool], None] | None = None,
         on_film: Callable[[FilmNews | None], None] | None = None,
@@ -147,7 +154,7 @@ class LiveSource(Worker):
                 state=self._state,
             )
 
-    def deliver_to(self, frames: LatestBox[Frame]) -> None:
+    def deliver_to(self, frames: FrameSink) -> None:
         """Leave the newest frame there from now on; from any thread."""
         self._frames = frames
 

@@ -1,6 +1,7 @@
 """One camera's way from frames to event changes; live and replay both drive it."""
 
 from camera_app.pipeline.asking import Asking, ModelChoice
+from camera_app.pipeline.doorway import Doorway
 from camera_app.pipeline.looking import Looker, LookPlan, ShedReason
 from camera_app.pipeline.merging import Look, merge_regions
 from camera_app.pipeline.times import FrameTimes, Step
@@ -14,6 +15,7 @@ __all__ = [
     "CameraWatch",
     "CameraWorker",
     "Concluded",
+    "Doorway",
     "FrameTimes",
     "Look",
     "LookPlan",

@@ -96,6 +96,16 @@ class Looker:
         """
         self._whole_ns = None
 
+    def still_until_ns(self, tracks: Sequence[Track]) -> int:
+        """Return until when a frame in which nothing moves is not looked at; 0: it may be.
+
+        Args:
+            tracks: The tracks as far as they are known.
+        """
+        if self._whole_ns is None or any(is_in_doubt(track) for track in tracks):
+            return 0
+        return self._whole_ns + self._recheck_ns
+
     def plan(
         self, at_ns: int, size: Size, motion: Motion | None, tracks: Sequence[Track]
     ) -> LookPlan:

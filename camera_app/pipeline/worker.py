@@ -14,18 +14,20 @@ from concurrent.futures import TimeoutError as LookTimeoutError
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from camera_app.capture import Motion
 from camera_app.clock import Clock, nanoseconds, seconds
 from camera_app.config import EventSettings
 from camera_app.errors import DeviceError, ModelError
 from camera_app.histogram import percentile
 from camera_app.pipeline.asking import Asking, ModelChoice
+from camera_app.pipeline.doorway import Arrival, Doorway
 from camera_app.pipeline.looking import LookPlan, ShedReason
 from camera_app.pipeline.merging import Look
 from camera_app.pipeline.sight import Sight
 from camera_app.pipeline.times import FrameTimes, Step, Stopwatch
 from camera_app.pipeline.watch import CameraWatch
 from camera_app.scheduling import Answer, Demand, DemandShed
-from camera_app.threads import Closed, Deadline, LatestBox, Worker
+from camera_app.threads import Closed, Deadline, Worker
 from camera_app.values import Detection, Event, EventChange, Frame, FrameCounts
 
 _log = logging.getLogger(__name__)
@@ -130,7 +132,7 @@ class CameraWorker(Worker):
     def __init__(
         self,
         watch: CameraWatch,
-        frames: LatestBox[Frame],
+        frames: Doorway,
         devices: Asked,
         *,
         asking: Asking,
@@ -144,6 +146,7 @@ class CameraWorker(Worker):
         self.camera = watch.name
         self._watch = watch
         self._frames = frames
+        frames.glance_with(self._glance)
         self._devices = devices
         self._asking = asking
         self._choices = tuple(choices)
@@ -195,6 +198,7 @@ class CameraWorker(Worker):
     def order(self, orders: Orders) -> None:
         """Go by other orders, from the next frame on or within `TAKE_S`; any thread."""
         self._wanted = orders
+        self._frames.rest_until(0)
 
     def wake(self) -> None:
         """End the wait for a frame."""
@@ -202,19 +206,22 @@ class CameraWorker(Worker):
 
     def run_once(self) -> None:
         """Take the newest frame and see it through."""
-        frame = self._frames.take(TAKE_S)
+        arrival = self._frames.take(TAKE_S)
         self._count_replaced()
         self._obey()
-        if frame is None:
+        if arrival is None:
             self._rest_if_nothing_comes()
             self._tell_motion(self._clock.monotonic_ns())
         else:
-            self._take(frame)
-        if frame is None or self._taken % FRAMES_A_REPORT == 0:
+            self._take(arrival)
+        if arrival is None or self._taken % FRAMES_A_REPORT == 0:
             self._stats = self._current_stats()
+        if self._wanted is self._orders:
+            self._frames.rest_until(self._watch.still_until_ns)
 
     def closed(self) -> None:
         """End what is open: nobody watches from here on."""
+        self._frames.rest_until(0)
         self._count_replaced()
         self._watch.pass_over(ShedReason.STOPPED, self._frames.discard())
         now_ns = self._clock.monotonic_ns()
@@ -241,6 +248,7 @@ class CameraWorker(Worker):
         orders, before = self._wanted, self._orders
         if orders is None or orders is before:
             return
+        self._frames.rest_until(0)  # a glance may be under way still
         self._orders = orders
         if self._choices:
             self._asking = self._asking.of(self._choices, orders.variant, orders.muted)
@@ -254,30 +262,46 @@ class CameraWorker(Worker):
             self._sight.see(now_ns)  # not to look is no blindness
             self._tell(None, self._watch.begin_anew(now_ns, wall_ns, self._paused))
 
-    def _take(self, frame: Frame) -> None:
+    def _glance(self, frame: Frame) -> Motion | None:
+        """Do at the door what is to be done for a frame if it is still.
+
+        On the source's thread, while this one waits, and only then.
+        """
+        self._stopwatch.begin(frame.captured_ns, self._clock.monotonic_ns())
+        motion = self._watch.glance(frame)
+        if motion is None:
+            self._stopwatch.end(Step.GATE, self._clock.monotonic_ns())
+            self._note_taken(frame)
+        return motion
+
+    def _take(self, arrival: Arrival) -> None:
         self._taken += 1
+        self._note_taken(arrival.frame)
+        if self._paused:
+            self._watch.pass_over(ShedReason.PAUSED, 1)
+            self._tell_motion(arrival.frame.captured_ns)
+        else:
+            self._see_through(arrival)
+
+    def _note_taken(self, frame: Frame) -> None:
         self._last_frame_ns = frame.captured_ns
         orders = self._orders
         if orders is None or orders.keeps_newest:
             self._newest = frame
-        if self._paused:
-            self._watch.pass_over(ShedReason.PAUSED, 1)
-            self._tell_motion(frame.captured_ns)
-        else:
-            self._see_through(frame)
 
-    def _see_through(self, frame: Frame) -> None:
+    def _see_through(self, arrival: Arrival) -> None:
         """Follow one frame to its fate; a bug on the way must not leave it without one."""
         try:
-            self._follow(frame)
+            self._follow(arrival)
         finally:
             if self._watch.has_under_way:
                 self._watch.give_up(ShedReason.FAILED)
 
-    def _follow(self, frame: Frame) -> None:
+    def _follow(self, arrival: Arrival) -> None:
+        frame = arrival.frame
         self._sight.take(frame.captured_ns)
         self._stopwatch.begin(frame.captured_ns, self._clock.monotonic_ns())
-        plan = self._watch.plan(frame)
+        plan = self._watch.plan(frame, arrival.motion)
         planned_ns = self._clock.monotonic_ns()
         self._stopwatch.end(Step.GATE, planned_ns)
         self._tell_motion(frame.captured_ns)  # before the look: that takes a while

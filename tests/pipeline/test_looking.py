@@ -76,6 +76,27 @@ def test_a_track_that_hangs_on_a_weak_detection_is_looked_at_though_nothing_move
     assert plan_at(one, 0.1, STILL, replace(track(TrackState.CONFIRMED), score=0.3)).regions
 
 
+@given(
+    looked_s=st.floats(0.0, 100.0),
+    later_s=st.floats(0.0, 10.0),
+    state=st.sampled_from(TrackState),
+    score=st.floats(0.0, 1.0),
+    is_given_up=st.booleans(),
+)
+def test_a_still_frame_before_the_told_time_would_have_been_shed(
+    looked_s: float, later_s: float, state: TrackState, score: float, is_given_up: bool
+) -> None:
+    """Whoever turns such frames away without a plan does what the plan would have said."""
+    one = looker()
+    plan_at(one, looked_s, STILL)
+    if is_given_up:
+        one.note_given_up()
+    tracks = [replace(track(state), score=score)]
+    is_before = nanoseconds(looked_s + later_s) < one.still_until_ns(tracks)
+    plan = plan_at(one, looked_s + later_s, STILL, *tracks)
+    assert is_before == (plan.shed is ShedReason.STILL)
+
+
 def test_a_small_motion_in_a_large_frame_is_cropped() -> None:
     one = looker()
     plan_at(one, 0.0, STILL)

@@ -13,9 +13,8 @@ import pytest
 from camera_app.clock import ManualClock, nanoseconds
 from camera_app.config import CameraSettings, EventSettings, MotionSettings
 from camera_app.errors import DeviceError
-from camera_app.pipeline import Asking, CameraWatch, CameraWorker, ModelChoice, Orders
+from camera_app.pipeline import Asking, CameraWatch, CameraWorker, Doorway, ModelChoice, Orders
 from camera_app.scheduling import Answer, Demand, DemandShed, ShedCause
-from camera_app.threads import LatestBox
 from camera_app.values import Box, ChangeType, Detection, Event, EventChange, Frame, Size, Yuv420
 
 LIMIT_S = 5.0
@@ -62,7 +61,7 @@ class Rig:
         ids = iter(range(1000))
         self.clock = ManualClock(wall_offset_ns=nanoseconds(1000))
         self.seats = ScriptedSeats()
-        self.frames: LatestBox[Frame] = LatestBox()
+        self.frames = Doorway()
         self.changes: list[EventChange] = []
         self.motions: list[bool] = []
         self.concluded = threading.Semaphore(0)
@@ -358,6 +357,37 @@ def test_motion_is_over_when_the_owner_pauses_the_camera(gated: Rig) -> None:
     gated.wait_until(lambda: gated.motions == [False, True, False])
     gated.watch(patched(120), patched(160))
     assert gated.motions == [False, True, False]
+
+
+def test_a_camera_at_rest_counts_what_is_still_and_shows_it(gated: Rig) -> None:
+    """No thread is woken for such frames: `captured` rises before `put` has returned."""
+    gated.seats.found = {"m": [], "n": []}
+    gated.watch(patched(0))
+    gated.wait_until(lambda: gated.worker.stats.counts.looked_at == 1)
+    gated.wait_until(lambda: gated.frames._rests_until_ns > 0)
+    for number in range(20):
+        gated.put(patched(0))
+        counts = gated.worker.stats.counts
+        assert (counts.captured, counts.shed) == (number + 2, {"still": number + 1})
+        newest = gated.worker.newest_frame
+        assert newest is not None
+        assert newest.captured_ns == gated.clock.monotonic_ns()
+    gated.watch(patched(200))
+    gated.wait_until(lambda: gated.worker.stats.counts.looked_at == 2)
+
+
+def test_a_camera_at_rest_obeys_before_the_next_frame_is_kept(gated: Rig) -> None:
+    gated.seats.found = {"m": [], "n": []}
+    gated.watch(patched(0))
+    gated.wait_until(lambda: gated.frames._rests_until_ns > 0)
+    gated.put(patched(0))
+    assert gated.worker.newest_frame is not None
+    gated.worker.order(orders("privacy", keeps_newest=False))
+    gated.watch(patched(0))
+    gated.wait_until(lambda: gated.worker.newest_frame is None)
+    gated.watch(patched(0), patched(50))
+    assert gated.worker.newest_frame is None
+    assert gated.worker.stats.counts.shed["paused"] == 3
 
 
 def test_nothing_is_told_of_motion_without_a_gate(rig: Rig) -> None:
