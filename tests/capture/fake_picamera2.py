@@ -5,7 +5,8 @@ stride, rows padded on the right, chroma rows to half the stride. What is given 
 what was asked. Requests are few: whoever does not release them waits for ever, here an error.
 
 The environment holds the levers, so that they reach into a child: FAKE_CAMERAS (how many there
-are), FAKE_STALL_AFTER (requests, then none comes any more), FAKE_BUSY (another program has it).
+are), FAKE_STALL_AFTER (requests, then none comes any more), FAKE_BUSY (another program has it),
+FAKE_RATE (pictures a second whatever is asked for, as of a sensor that cannot do otherwise).
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ class Picamera2:
             threading.Event().wait()
         if self.requests_out >= self._configuration["buffer_count"]:
             raise AssertionError("all buffers are out: a request was not released")
-        time.sleep(1 / self._configuration["controls"]["FrameRate"])  # the sensor's own pace
+        rate = float(os.environ.get("FAKE_RATE") or self._configuration["controls"]["FrameRate"])
+        time.sleep(1 / rate)  # the sensor's own pace
         self.requests_out += 1
         self.delivered += 1
         return CompletedRequest(self, self.delivered)
