@@ -14,8 +14,8 @@ import platform
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -258,10 +258,11 @@ class _Calibration:
         source: str,
         camera: str,
         fps: float = FPS,
-        pack: ModelPack | None = None,
+        packs: Sequence[ModelPack] = (),
         stick: str = "off",
         spans: int = 1,
     ) -> Use:
+        """Return what a service uses that has this camera, once for each of the models."""
         keys = () if self._config is None else self._config.models.trusted_keys
         config = self._folder / "calibration.toml"
         data = self._folder / f"data-{time.monotonic_ns()}"
@@ -269,10 +270,12 @@ class _Calibration:
         config.write_text(
             f"mqtt.enabled = false\ndata.folder = {json.dumps(str(data))}\n"
             f"[models]\ntrusted_keys = {json.dumps(list(keys))}\n"
-            f"[inference]\nmodel = {json.dumps(str((pack or self._pack).folder))}\n"
-            f"cpu_seats = 1\nedgetpu = {json.dumps(stick)}\n"
-            f"[camera.{MEASURED}]\nsource = {json.dumps(source)}\n"
-            f"fps = {fps}\n{camera}\n"
+            f"[inference]\ncpu_seats = 1\nedgetpu = {json.dumps(stick)}\n"
+            + "".join(
+                f"[camera.{MEASURED}_{number}]\nsource = {json.dumps(source)}\n"
+                f"model = {json.dumps(str(pack.folder))}\nfps = {fps}\n{camera}\n"
+                for number, pack in enumerate(packs or [self._pack])
+            )
         )
         with MeasuredService(config, data) as service:
             if "privacy" not in camera:
@@ -339,7 +342,7 @@ class _Calibration:
                 use = self._use(
                     f"{self._film(SIZES[0])}?loop=1",
                     "motion.enabled = false",
-                    pack=pack,
+                    packs=[pack],
                     stick=place,
                 )
                 if not use.is_of_sticks:
@@ -347,7 +350,21 @@ class _Calibration:
                     continue
                 costs = _stick_costs(use, base, source, look_ms, look_bytes)
                 found.setdefault(place, {})[pack.name] = costs
+            if len(found.get(place, ())) > 1:
+                found[place] = self._with_changes(place, found[place])
         return found
+
+    def _with_changes(self, place: str, alone: Mapping[str, StickCosts]) -> dict[str, StickCosts]:
+        """Add what it takes when models share a stick: each looks at every frame of a camera."""
+        self._progress(f"{len(alone)} models on {place}")
+        packs = [pack for pack in self._packs if pack.name in alone]
+        film = f"{self._film(SIZES[0])}?loop=1"
+        use = self._use(film, "motion.enabled = false", packs=packs, stick=place)
+        if not use.stick_changes_per_s:
+            return dict(alone)
+        usual_ms = use.stick_invokes_per_s * fmean(one.service_ms for one in alone.values())
+        change_ms = max(0.0, use.duty * MS_PER_S - usual_ms) / use.stick_changes_per_s
+        return {name: replace(one, change_ms=change_ms) for name, one in alone.items()}
 
 
 def _stick_costs(
@@ -356,8 +373,9 @@ def _stick_costs(
     ms = (use.service_cores + use.children_cores) * MS_PER_S - base.service_cores * MS_PER_S
     ms -= FPS * source.decode_ms + use.frames_per_s * source.frame_ms + use.looks_per_s * look_ms
     grown = use.memory_bytes - base.memory_bytes - source.memory_bytes - look_bytes
-    service_ms = use.duty * MS_PER_S / use.stick_answers_per_s
-    return StickCosts(service_ms, max(0.0, ms / use.stick_answers_per_s), max(0.0, grown))
+    # Known answers are among what it ran, and among what it took.
+    service_ms = use.duty * MS_PER_S / use.stick_invokes_per_s
+    return StickCosts(service_ms, max(0.0, ms / use.stick_invokes_per_s), max(0.0, grown))
 
 
 # Gate and all, and yet no look: nothing is large enough to be motion.

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 
+from camera_app.bench.stick_load import Asking, changes_per_s, checks_per_s
 from camera_app.config import CameraSettings, Config
 from camera_app.health.activity import Activity
 
-COSTS_SCHEMA = 1
+COSTS_SCHEMA = 2
 SECONDS_A_DAY = 86_400.0
 MS_PER_S = 1000.0
 # Beyond this share of the cores nothing is left for what else a machine does, and frames are shed.
@@ -80,11 +82,13 @@ class StickCosts:
         service_ms: Time that the stick is busy with one region.
         cpu_ms: Processor time of the service and the stick's child meanwhile.
         memory_bytes: Of the stick's child, and what the service grows by.
+        change_ms: What that takes longer where another model had the stick before.
     """
 
     service_ms: float
     cpu_ms: float
     memory_bytes: float = 0.0
+    change_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,15 @@ class CameraLoad:
     def is_open(self) -> bool:
         return self.settings.enabled and not self.settings.privacy
 
+    def asks(self, looks_per_s: float, runs: Iterable[str]) -> Asking:
+        """Return what it asks of a stick that runs these models."""
+        return Asking(
+            fps=self.fps,
+            looked_share=looks_per_s / self.fps,
+            least_share=_rechecked_share(self.settings),
+            models=frozenset(self.models) & frozenset(runs),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -186,8 +199,7 @@ class Estimate:
 
 def activity_of_share(share: float, settings: CameraSettings) -> Activity:
     """Return the activity of a scene in which something moves for a share of the time."""
-    rechecks = min(1.0, 1.0 / (settings.motion.recheck_s * settings.fps))
-    looked = 1.0 if not settings.motion.enabled else share + (1.0 - share) * rechecks
+    looked = share + (1.0 - share) * _rechecked_share(settings)
     per_share = share / ASSUMED.looked_share
     return Activity(
         looked_share=looked,
@@ -195,6 +207,13 @@ def activity_of_share(share: float, settings: CameraSettings) -> Activity:
         changes_per_s=ASSUMED.changes_per_s * per_share,
         stills_per_s=ASSUMED.stills_per_s * per_share,
     )
+
+
+def _rechecked_share(settings: CameraSettings) -> float:
+    """Return the share of frames that are looked at though nothing moves."""
+    if not settings.motion.enabled:
+        return 1.0
+    return min(1.0, 1.0 / (settings.motion.recheck_s * settings.fps))
 
 
 def of_size(measured: Iterable[SourceCosts], width: int, height: int, codec: str) -> SourceCosts:
@@ -282,7 +301,7 @@ class _Sum:
 
     def of(self, cameras: Iterable[CameraLoad]) -> tuple[float, dict[str, float]]:
         """Return cores, and the duty of each stick."""
-        costs, cpu_ms = self._costs, 0.0
+        costs, cpu_ms, cameras = self._costs, 0.0, list(cameras)
         regions_per_s: dict[str, float] = {}  # by model
         for camera in cameras:
             looks = self._looks_per_s.get(camera.name, 0.0)
@@ -292,9 +311,30 @@ class _Sum:
                 wanted = looks * camera.activity.regions
                 regions_per_s[model] = regions_per_s.get(model, 0.0) + wanted
         duty = dict.fromkeys(self._sticks, 0.0)
+        for place, models in self._sticks.items():
+            duty[place], more_ms = self._besides(models, cameras)
+            cpu_ms += more_ms
         for model, per_s in regions_per_s.items():
             cpu_ms += self._model_ms(model, per_s, duty)
         return cpu_ms / MS_PER_S, duty
+
+    def _besides(
+        self, models: Mapping[str, StickCosts], cameras: Iterable[CameraLoad]
+    ) -> tuple[float, float]:
+        """Return duty and processor time of what a stick does besides the cameras' answers."""
+        askings = [
+            camera.asks(looks, models)
+            for camera in cameras
+            if (looks := self._looks_per_s.get(camera.name, 0.0))
+            and not models.keys().isdisjoint(camera.models)
+        ]
+        used = [models[name] for name in frozenset().union(*(one.models for one in askings))]
+        if not used:
+            return 0.0, 0.0
+        checks = checks_per_s(askings)
+        busy_ms = checks * fmean(one.service_ms for one in used)
+        busy_ms += changes_per_s(askings) * fmean(one.change_ms for one in used)
+        return min(MOST_DUTY, busy_ms / MS_PER_S), checks * fmean(one.cpu_ms for one in used)
 
     def stick_bytes(self, cameras: Iterable[CameraLoad]) -> float:
         """Return the memory of the sticks' children, for the models that they run."""

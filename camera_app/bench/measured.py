@@ -22,7 +22,7 @@ from camera_app.clock import NS_PER_S
 from camera_app.errors import CommandRefused, UsageError
 from camera_app.kernel import tree
 
-MEASURED = "measured"  # name of the one camera
+MEASURED = "measured"  # what the names of cameras begin with
 CPU = "cpu"  # name of the device that is no stick
 POLL_S = 0.1
 # Models are warm by then, and so is the tracker.
@@ -44,6 +44,8 @@ class Use:
         changes_per_s: Event changes that came of them.
         stick_answers_per_s: Regions that Edge TPUs have answered.
         duty: Share of its time in which an Edge TPU was busy, of all of them together.
+        stick_invokes_per_s: Networks that ran on them: answers, and known answers besides.
+        stick_changes_per_s: How often it was another network than the one before.
     """
 
     service_cores: float
@@ -55,6 +57,8 @@ class Use:
     changes_per_s: float
     stick_answers_per_s: float = 0.0
     duty: float = 0.0
+    stick_invokes_per_s: float = 0.0
+    stick_changes_per_s: float = 0.0
 
     @property
     def is_of_sticks(self) -> bool:
@@ -150,6 +154,8 @@ class MeasuredService:
             changes_per_s=done["changes"],
             stick_answers_per_s=done["stick_answers"],
             duty=done["stick_busy_ns"] / NS_PER_S,
+            stick_invokes_per_s=done["stick_invokes"],
+            stick_changes_per_s=done["stick_changes"],
         )
 
     @property
@@ -203,6 +209,8 @@ def _figures(service: Any) -> dict[str, float]:
         "changes": sum(watch.changes for watch in watches),
         "stick_answers": sum(stick.answers for stick in sticks),
         "stick_busy_ns": sum(stick.busy_ns for stick in sticks),
+        "stick_invokes": sum(stick.invokes for stick in sticks),
+        "stick_changes": sum(stick.changes for stick in sticks),
     }
 
 

@@ -13,9 +13,12 @@ from camera_app.scheduling.load import (
     Worth,
 )
 from camera_app.scheduling.look_times import LookStep
+from camera_app.scheduling.stick_device import CHECK_EVERY_S, CHECK_IDLE_EVERY_S
 
 __all__ = [
     "ANSWER_WITHIN_S",
+    "CHECK_EVERY_S",
+    "CHECK_IDLE_EVERY_S",
     "Answer",
     "CameraShare",
     "Condition",

@@ -83,6 +83,8 @@ class DeviceStats:
         times: Where the time of its answers went, by step.
         openings: How often a stick was opened.
         busy_ns: Time that a stick has been busy so far, known answers included.
+        invokes: Networks that it has run in that time.
+        changes: How often another network than the one before.
     """
 
     name: str
@@ -96,6 +98,8 @@ class DeviceStats:
     times: Mapping[LookStep, Distribution] = field(default_factory=dict)
     openings: int = 0
     busy_ns: int = 0
+    invokes: int = 0
+    changes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -699,6 +703,8 @@ def _with_own(told: DeviceStats, device: StickDevice) -> DeviceStats:
         openings=stick.opened,
         times=device.times,
         busy_ns=stick.invoke_ns,
+        invokes=stick.invokes,
+        changes=stick.changes,
     )
 
 

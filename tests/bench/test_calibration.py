@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,12 @@ from camera_app.errors import StoreError, UsageError
 from camera_app.health import read_activities
 from camera_app.inference.known_answers import known_picture
 from camera_app.kernel import tree
-from camera_app.models import find_pack
+from camera_app.models import TRUSTED_VARIABLE, PrivateKey, find_pack
 from camera_app.values import Size
+from tests.waiting import wait_until
+from tools.edgetpu_sim.build import compiler
+from tools.edgetpu_sim.packs import make_blank_pack
+from tools.edgetpu_sim.sticks import SimulatedSticks
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +109,46 @@ def test_a_measured_service_says_what_it_does_and_what_its_scene_is_like(
     assert activity.regions >= 1.0
 
 
+STICK_MS, CHANGE_MS = 3.0, 5.0
+
+
+@pytest.fixture
+def stick_packs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
+    """Two packs for a simulated stick that takes its time by the clock, not by the processor."""
+    if compiler() is None:
+        pytest.skip("the simulated Edge TPU needs a C compiler")
+    key = PrivateKey(os.urandom(32))
+    packs = [
+        make_blank_pack(find_pack(name), tmp_path / name, key, name=f"{name}_on_stick")
+        for name in ("person_small", "face")
+    ]
+    with SimulatedSticks(tmp_path / "sticks", latency_ms=STICK_MS) as sticks:
+        sticks["usb0"].first_us = round(CHANGE_MS * 1000)
+        for name, value in {**sticks.environment(), TRUSTED_VARIABLE: key.public}.items():
+            monkeypatch.setenv(name, value)
+        yield [pack.folder for pack in packs]
+
+
+def test_what_a_stick_does_is_counted_with_known_answers_and_changes(
+    subject_film: Path, tmp_path: Path, stick_packs: list[Path]
+) -> None:
+    config, data = tmp_path / "camera.toml", tmp_path / "data"
+    config.write_text(
+        f'mqtt.enabled = false\n[data]\nfolder = "{data}"\n[inference]\ncpu_seats = 1\n'
+        f'[camera.front]\nsource = "{subject_film}?loop=1"\nmotion.enabled = false\n'
+        f"model = {json.dumps(list(map(str, stick_packs)))}\n"
+    )
+    with MeasuredService(config, data) as service:
+        service.wait_for_frames(60.0)
+        assert wait_until(lambda: service.figures()["stick_answers"] > 0, 60.0)
+        use = service.watch(4.0)
+    assert use.stick_answers_per_s > 0
+    assert use.stick_invokes_per_s > use.stick_answers_per_s
+    assert 0 < use.stick_changes_per_s <= use.stick_invokes_per_s
+    least_ms = use.stick_invokes_per_s * STICK_MS + use.stick_changes_per_s * CHANGE_MS / 2
+    assert use.duty * 1000 > least_ms
+
+
 def test_costs_are_measured_kept_and_planned_with(
     subject_film: Path,
     tmp_path: Path,
@@ -148,7 +193,7 @@ def test_costs_are_measured_kept_and_planned_with(
     assert json.loads(capsys.readouterr().out)["then"]["cores"] < then["cores"]
 
 
-@pytest.mark.parametrize("text", ["{", '{"schema": 1}', '{"schema": 1, "sizes": [3]}'])
+@pytest.mark.parametrize("text", ["{", '{"schema": 2}', '{"schema": 2, "sizes": [3]}'])
 def test_a_damaged_file_says_what_to_type(tmp_path: Path, text: str) -> None:
     path = tmp_path / "costs.json"
     path.write_text(text)

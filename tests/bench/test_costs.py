@@ -78,8 +78,9 @@ def test_what_a_stick_takes_the_processor_does_not() -> None:
     one, busy = config(), Activity(1.0, 2.0, 0.0, 0.0)
     costs = replace(COSTS, sticks=sticks)
     found = estimate(costs, one, [load(one.camera["front"], busy)], seats=1)
-    assert found.duty == {"usb:1-1": pytest.approx(0.2)}  # 20 regions of 10 ms
-    assert found.cores == pytest.approx(0.01 + (20 + 5 + 10 + 20 * 0.5) / 1000)
+    # 20 regions and 2 known answers, of 10 ms each.
+    assert found.duty == {"usb:1-1": pytest.approx(0.22)}
+    assert found.cores == pytest.approx(0.01 + (20 + 5 + 10 + 22 * 0.5) / 1000)
     off = config('[inference]\nedgetpu = "off"')
     found = estimate(costs, off, [load(off.camera["front"], busy)], seats=1)
     assert found.duty == {}
@@ -90,8 +91,23 @@ def test_what_a_full_stick_leaves_is_the_processors() -> None:
     sticks = {"usb:1-1": {"person": StickCosts(service_ms=100.0, cpu_ms=0.0)}}
     one, busy = config(), Activity(1.0, 2.0, 0.0, 0.0)
     found = estimate(replace(COSTS, sticks=sticks), one, [load(one.camera["front"], busy)], seats=1)
-    assert found.duty["usb:1-1"] == pytest.approx(0.95)  # 9.5 of 20 regions a second
-    assert found.cores == pytest.approx(0.01 + (20 + 5 + 10 + 10.5 * 5.0) / 1000)
+    # 7.5 of 20 regions a second, and 2 known answers
+    assert found.duty["usb:1-1"] == pytest.approx(0.95)
+    assert found.cores == pytest.approx(0.01 + (20 + 5 + 10 + 12.5 * 5.0) / 1000)
+
+
+def test_models_that_take_turns_on_a_stick_bring_their_weights_each_time() -> None:
+    """10 frames a second, each looked at by both: one change a frame, and one a second besides."""
+    costs_of = {"person": StickCosts(10.0, 0.0, change_ms=20.0), "face": StickCosts(4.0, 0.0)}
+    costs_of["face"] = replace(costs_of["face"], change_ms=20.0)
+    costs = replace(COSTS, sticks={"usb:1-1": costs_of})
+    one, busy = config(), Activity(1.0, 1.0, 0.0, 0.0)
+    both = load(one.camera["front"], busy, "person", "face")
+    found = estimate(costs, one, [both], seats=1)
+    answers_ms, known_ms, changes_ms = 10 * (10.0 + 4.0), 2 * 7.0, (10 + 2 / 2) * 20.0
+    assert found.duty["usb:1-1"] == pytest.approx((answers_ms + known_ms + changes_ms) / 1000)
+    alone = estimate(costs, one, [load(one.camera["front"], busy, "face")], seats=1)
+    assert alone.duty["usb:1-1"] == pytest.approx((10 + 2) * 4.0 / 1000)
 
 
 def test_sizes_between_those_measured_cost_in_proportion() -> None:

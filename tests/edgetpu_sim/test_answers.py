@@ -62,6 +62,16 @@ def _assert_claimed_answers_as_on_the_cpu(network: Path, stick: SimulatedStick) 
     assert stick.invokes == 2
 
 
+def test_a_blank_file_answers_the_least_whatever_it_is_asked(
+    stick: SimulatedStick, two_layers: Path, tmp_path: Path
+) -> None:
+    compile_file(two_layers, tmp_path / "blank.tflite", is_blank=True)
+    blank = load(tmp_path / "blank.tflite")
+    for seed in range(2):
+        assert all((output == np.iinfo(output.dtype).min).all() for output in answers(blank, seed))
+    assert stick.invokes == 2
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_network_answers_the_same_bits(
     stick: SimulatedStick, name: str, tmp_path: Path

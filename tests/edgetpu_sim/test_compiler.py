@@ -61,6 +61,14 @@ def test_what_does_not_suit_stays_before_and_behind(tmp_path: Path) -> None:
     ]
 
 
+def test_a_blank_file_has_one_operator_for_all_that_is_claimed(tmp_path: Path) -> None:
+    blank = tmp_path / "blank.tflite"
+    compile_file(_branching(tmp_path / "net.tflite"), blank, is_blank=True)
+
+    kinds = ["QUANTIZE", "edgetpu-custom-op", "DEQUANTIZE", "QUANTIZE", "RELU"]
+    assert _kinds(blank) == kinds
+
+
 def test_only_what_is_wanted_outside_comes_out(tmp_path: Path) -> None:
     made = read_graph(_compile(_branching(tmp_path / "net.tflite")))
     begin, end = (o for o in made.operators if o.kind == "edgetpu-custom-op")

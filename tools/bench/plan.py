@@ -1,11 +1,11 @@
-"""How near `camera-app config plan` comes to what the service then uses, on four configurations.
+"""How near `camera-app config plan` comes to what the service then uses, on five configurations.
 
-    python -m tools.bench.plan [--seconds 30] [--costs FILE] [--json]
+    python -m tools.bench.plan [--seconds 30] [--costs FILE] [--only NAME] [--json]
 
-Needs the shared clips. Measures the costs of this machine as `camera-app bench --calibrate` does,
-if no file with costs is given. Then, for each configuration: runs the service for a while, so that
-it writes down how busy its scenes are; foresees what it costs; runs it again, and compares. The
-service that is measured tells no broker, as the one that is calibrated with.
+Needs the shared clips and models. Measures the costs of this machine as `camera-app bench
+--calibrate` does, if no file with costs is given. Then, for each configuration: runs the service
+for a while, so that it writes down how busy its scenes are; foresees what it costs; runs it again,
+and compares. The service that is measured tells no broker, as the one that is calibrated with.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from camera_app.bench.calibration import calibrate, read_costs
+from camera_app.bench.calibration import calibrate, read_costs, write_costs
 from camera_app.bench.costs import SECONDS_A_DAY, Costs, Estimate
 from camera_app.bench.films import write_film
 from camera_app.bench.measured import MeasuredService, Use
@@ -32,15 +32,19 @@ from camera_app.errors import UsageError
 from camera_app.inference.known_answers import known_picture
 from camera_app.models import TRUSTED_VARIABLE, PrivateKey, find_pack
 from camera_app.values import Size
-from tools.edgetpu_sim.packs import make_twin_pack
+from tools.edgetpu_sim.packs import make_blank_pack
 from tools.edgetpu_sim.sticks import SimulatedSticks
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 START_LIMIT_S = 60.0
 WITHIN = 0.2
 STILL_SIZE = Size(768, 432)
-STICK_PACK = "person_on_stick"
+# A simulated stick computes on the processor, which others keep busy: what an answer takes would
+# tell of them. These find nothing, and take by the clock what the stick is told.
+# On the processor they take longer by as much as on a small board, so that the stick is asked.
+STICK_PACKS = {"yolox_nano_coco_416": "large_on_stick", "yolox_nano_coco_320": "small_on_stick"}
 STICK_MS = 7.0
+CHANGE_MS = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +72,17 @@ class Trial:
         rows = {
             "processor, cores": (self.foreseen.cores, used.service_cores + used.children_cores),
             "memory, MB": (self.foreseen.memory_bytes / 1e6, used.memory_bytes / 1e6),
+        }
+        if self.foreseen.duty:  # nothing is found there, and so nothing is written
+            return {**rows, "Edge TPU, busy": (sum(self.foreseen.duty.values()), used.duty)}
+        return {
+            **rows,
             "disk a day, MB": (self.foreseen.kept_bytes_per_day / 1e6, self.kept_mb_per_day),
             "written a day, MB": (
                 self.foreseen.written_bytes_per_day / 1e6,
                 self.written_mb_per_day,
             ),
         }
-        if self.foreseen.duty:
-            rows["Edge TPU, busy"] = (sum(self.foreseen.duty.values()), used.duty)
-        return {name: row for name, row in rows.items() if any(row)}
 
 
 def main() -> int:
@@ -84,14 +90,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=30.0, help="length of each measurement")
     parser.add_argument("--costs", type=Path, help="as `bench --calibrate` has written them")
+    parser.add_argument("--only", choices=CONFIGURATIONS, help="one of the configurations")
+    parser.add_argument("--keep-costs", type=Path, help="where to keep what was measured")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, _simulated_stick(Path(name)):
         folder = Path(name)
-        costs = _costs(arguments.costs, folder, arguments.seconds)
-        trials = [
-            _tried(name, text(folder), folder, costs, arguments.seconds)
+        chosen = {
+            name: text(folder)
             for name, text in CONFIGURATIONS.items()
+            if arguments.only in (None, name)
+        }
+        costs = _costs(arguments.costs, chosen.values(), arguments.seconds)
+        if arguments.keep_costs:
+            write_costs(arguments.keep_costs, costs)
+        trials = [
+            _tried(name, text, folder, costs, arguments.seconds) for name, text in chosen.items()
         ]
     print(json.dumps(_record(trials), indent=2) if arguments.json else "\n".join(_table(trials)))
     return 0 if all(_is_near(*row) for one in trials for row in one.rows.values()) else 1
@@ -101,21 +115,22 @@ def main() -> int:
 def _simulated_stick(folder: Path) -> Iterator[None]:
     """Plug a simulated Edge TPU in, and make a pack for it that is trusted; this process only."""
     key = PrivateKey(os.urandom(32))
-    make_twin_pack(find_pack("person_small"), folder / STICK_PACK, key, name=STICK_PACK)
+    for like, name in STICK_PACKS.items():
+        make_blank_pack(find_pack(like), folder / name, key, name=name)
     with SimulatedSticks(folder / "sticks", latency_ms=STICK_MS) as sticks:
+        sticks["usb0"].first_us = round(CHANGE_MS * 1000)
         os.environ.update({**sticks.environment(), TRUSTED_VARIABLE: key.public})
         yield
 
 
-def _costs(path: Path | None, folder: Path, span_s: float) -> Costs:
+def _costs(path: Path | None, cameras: Iterable[str], span_s: float) -> Costs:
     """Return costs as they are in a file; else measured, with all sources of the trials."""
     costs = None if path is None else read_costs(path)
     if path is not None and costs is None:
         raise UsageError("holds no costs", where=str(path))
     if costs is not None:
         return costs
-    cameras = "".join(text(folder) for text in CONFIGURATIONS.values())
-    return calibrate(parse_config(cameras), span_s=min(span_s, 10.0), progress=_say)
+    return calibrate(parse_config("".join(cameras)), span_s=min(span_s, 10.0), progress=_say)
 
 
 def _still(folder: Path) -> str:
@@ -149,10 +164,20 @@ def _faces(_: Path) -> str:
 
 def _on_stick(folder: Path) -> str:
     """Two cameras whose network runs on an Edge TPU."""
-    clips = sorted((SHARED / "clips" / "signers").glob("*.mkv"))[3:5]
+    return _seen(folder, "large_on_stick", "large_on_stick")
+
+
+def _taking_turns(folder: Path) -> str:
+    """Three cameras with two models that share an Edge TPU."""
+    return _seen(folder, "large_on_stick", "small_on_stick", "large_on_stick")
+
+
+def _seen(folder: Path, *models: str) -> str:
+    """One camera for each of these models, before a clip of its own."""
+    clips = sorted((SHARED / "clips" / "signers").glob("*.mkv"))[3:]
     return "".join(
-        f'[camera.seen_{number}]\nsource = "{clip}?loop=1"\nmodel = "{folder / STICK_PACK}"\n'
-        for number, clip in enumerate(clips)
+        f'[camera.seen_{number}]\nsource = "{clip}?loop=1"\nmodel = "{folder / name}"\n'
+        for number, (name, clip) in enumerate(zip(models, clips, strict=False))
     )
 
 
@@ -161,6 +186,7 @@ CONFIGURATIONS: dict[str, Callable[[Path], str]] = {
     "two moving": _moving,
     "three with faces": _faces,
     "two on an Edge TPU": _on_stick,
+    "two models on an Edge TPU": _taking_turns,
 }
 
 
@@ -168,7 +194,7 @@ def _tried(name: str, cameras: str, place: Path, costs: Costs, span_s: float) ->
     folder = place / name
     folder.mkdir()
     file, data = folder / "camera.toml", folder / "data"
-    edgetpu = "auto" if STICK_PACK in cameras else "off"
+    edgetpu = "auto" if "_on_stick" in cameras else "off"
     file.write_text(
         f'mqtt.enabled = false\ndata.folder = "{data}"\n'
         f'[inference]\ncpu_seats = 2\nedgetpu = "{edgetpu}"\n{cameras}'

@@ -35,7 +35,7 @@ def _build(arguments: argparse.Namespace) -> int:
 def _compile(arguments: argparse.Namespace) -> int:
     from tools.edgetpu_sim.compiler import compile_file  # loads NumPy and the schema
 
-    made = compile_file(arguments.source, arguments.target)
+    made = compile_file(arguments.source, arguments.target, is_blank=arguments.blank)
     print(
         f"{arguments.target}: {made.claimed} operators on the Edge TPU, "
         f"{made.head} before and {made.tail} after it on the CPU"
@@ -111,6 +111,7 @@ def _add_compile(commands: _Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("compile", help="compile a network for the simulated Edge TPU")
     parser.add_argument("source", type=Path, metavar="X.tflite")
     parser.add_argument("target", type=Path, metavar="Y_edgetpu.tflite")
+    parser.add_argument("--blank", action="store_true", help="it computes and finds nothing")
     parser.set_defaults(do=_compile)
 
 

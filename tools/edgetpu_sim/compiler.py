@@ -4,6 +4,9 @@ The result needs a delegate, as one of the real compiler does, and splits like i
 tail for the CPU; but between its two custom operators, which only copy, the network's own operators
 stand, so that the runtime's own kernels compute what an Edge TPU would. It is no use on a real one.
 The split is a simple rule, right for most networks; `tools.workshop lint` knows the details.
+
+A blank file has one operator instead, and nothing is computed: whatever it is given, all its
+outputs are as low as they can be. What an answer takes is the simulated chip's time alone.
 """
 
 from __future__ import annotations
@@ -22,9 +25,11 @@ from tools.workshop.tflite_graph import kind_of, parse, read_content
 
 CUSTOM_CODE = b"edgetpu-custom-op"
 COPY_OPTIONS = b"SIMCOPY1"
+BLANK_OPTIONS = b"SIMBLANK"  # followed by the byte that fills each output
 IDENTIFIER = b"TFL3"
 INITIAL_BYTES = 1 << 20
-CHIP_TYPES = (schema.TensorType.INT8, schema.TensorType.UINT8)
+# Types of the chip's tensors, and the byte of the lowest value of each.
+LOWEST = {schema.TensorType.INT8: 0x80, schema.TensorType.UINT8: 0x00}
 # The old, one-byte field of an operator code says this for all that came after it was full.
 CUSTOM_BUILTIN = schema.BuiltinOperator.CUSTOM
 
@@ -53,20 +58,31 @@ class _Split:
     tail: list[Any]
 
 
-def compile_file(source: Path, target: Path) -> Compiled:
-    """Compile one file into another.
+def compile_file(source: Path, target: Path, *, is_blank: bool = False) -> Compiled:
+    """Compile one file into another; see `compile_network`.
 
     Raises:
         SimulationError: It has nothing that an Edge TPU runs.
         WorkshopError: It cannot be read, or is no network.
     """
-    compiled = compile_network(read_content(source), where=str(source))
+    compiled = compile_network(read_content(source), where=str(source), is_blank=is_blank)
     target.write_bytes(compiled.content)
     return compiled
 
 
-def compile_network(content: bytes, *, where: str) -> Compiled:
-    """Compile a network's bytes; `where` is what errors name. Raises as `compile_file` does."""
+def compile_network(content: bytes, *, where: str, is_blank: bool = False) -> Compiled:
+    """Compile a network's bytes.
+
+    Args:
+        content: Of the file.
+        where: What errors name.
+        is_blank: Nothing is computed, and every output is as low as it can be: detectors whose
+            scores are among them find nothing.
+
+    Raises:
+        SimulationError: As `compile_file`.
+        WorkshopError: The same.
+    """
     model = parse(content, where=where)
     graph = model.subgraphs[0]
     if any(kind_of(code) == (CUSTOM_CODE.decode(), True) for code in model.operatorCodes):
@@ -78,7 +94,10 @@ def compile_network(content: bytes, *, where: str) -> Compiled:
             where=where,
             remedy="Quantize it to int8 in and out first",
         )
-    _bracket(model, graph, split)
+    if is_blank:
+        _leave_out(model, graph, split)
+    else:
+        _bracket(model, graph, split)
     builder = flatbuffers.Builder(INITIAL_BYTES)
     builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
     return Compiled(bytes(builder.Output()), len(split.head), len(split.claimed), len(split.tail))
@@ -101,7 +120,7 @@ def _split(model: Any, graph: Any) -> _Split:
 def _suits(model: Any, graph: Any, operator: Any) -> bool:
     _, is_custom = kind_of(model.operatorCodes[operator.opcodeIndex])
     flowing = [*_computed(model, graph, operator), *(int(i) for i in operator.outputs)]
-    return not is_custom and all(graph.tensors[i].type in CHIP_TYPES for i in flowing)
+    return not is_custom and all(graph.tensors[i].type in LOWEST for i in flowing)
 
 
 def _given(operator: Any) -> list[int]:
@@ -119,21 +138,33 @@ def _is_constant(model: Any, tensor: Any) -> bool:
     return data is not None and len(data) > 0
 
 
-def _bracket(model: Any, graph: Any, split: _Split) -> None:
-    """Put the claimed operators between two that copy what goes in and what comes out."""
+def _leave_out(model: Any, graph: Any, split: _Split) -> None:
+    """Put one operator in the place of those claimed; it says of each output what is least."""
+    entering, leaving = _borders(model, graph, split)
+    least = bytes(LOWEST[graph.tensors[i].type] for i in leaving)
+    operator = _custom(_add_custom_code(model), BLANK_OPTIONS + least, entering, leaving)
+    graph.operators = [*split.head, operator, *split.tail]
+
+
+def _borders(model: Any, graph: Any, split: _Split) -> tuple[list[int], list[int]]:
+    """Return the tensors that go into the claimed operators, and those that come out of them."""
     made = _ordered(i for operator in split.claimed for i in map(int, operator.outputs))
     read = _ordered(i for operator in split.claimed for i in _computed(model, graph, operator))
     wanted = {i for operator in split.tail for i in _given(operator)}
     wanted.update(int(i) for i in graph.outputs)
-    entering = [i for i in read if i not in set(made)]
-    leaving = [i for i in made if i in wanted]
+    return [i for i in read if i not in set(made)], [i for i in made if i in wanted]
+
+
+def _bracket(model: Any, graph: Any, split: _Split) -> None:
+    """Put the claimed operators between two that copy what goes in and what comes out."""
+    entering, leaving = _borders(model, graph, split)
     clones = {i: _clone(graph, i) for i in (*entering, *leaving)}
     for operator in split.claimed:
         operator.inputs = [clones.get(int(i), int(i)) for i in operator.inputs]
         operator.outputs = [clones.get(int(i), int(i)) for i in operator.outputs]
     code = _add_custom_code(model)
-    begin = _copying(code, entering, [clones[i] for i in entering])
-    end = _copying(code, [clones[i] for i in leaving], leaving)
+    begin = _custom(code, COPY_OPTIONS, entering, [clones[i] for i in entering])
+    end = _custom(code, COPY_OPTIONS, [clones[i] for i in leaving], leaving)
     graph.operators = [*split.head, begin, *split.claimed, end, *split.tail]
 
 
@@ -158,10 +189,10 @@ def _add_custom_code(model: Any) -> int:
     return len(model.operatorCodes) - 1
 
 
-def _copying(code: int, sources: list[int], targets: list[int]) -> Any:
+def _custom(code: int, options: bytes, sources: list[int], targets: list[int]) -> Any:
     operator = schema.OperatorT()
     operator.opcodeIndex = code
     operator.inputs = sources
     operator.outputs = targets
-    operator.customOptions = list(COPY_OPTIONS)
+    operator.customOptions = list(options)
     return operator

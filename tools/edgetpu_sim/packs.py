@@ -6,8 +6,10 @@ a real stick.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 from camera_app.models import ModelPack, PrivateKey, locate_weights, sign_pack
@@ -15,6 +17,12 @@ from camera_app.models.pack import MANIFEST
 from tools.edgetpu_sim.compiler import compile_file
 from tools.edgetpu_sim.errors import SimulationError
 
+KNOWN_ANSWERS = "known_answers.json"
+NOTHING_KNOWN = {
+    "schema": 1,
+    "made_with": "no network",
+    "answers": [{"input": "gradient", "outputs": [], "detections": []}],
+}
 _KNOWN_ANSWERS = re.compile(r"^\[known_answers\]\n(?:[^\[].*\n|\n)*", re.MULTILINE)
 
 
@@ -55,6 +63,29 @@ def make_twin_pack(
     manifest = folder / MANIFEST
     text = _edited(manifest.read_text(), target.name, name or pack.name)
     manifest.write_text(text if has_known_answers else _KNOWN_ANSWERS.sub("", text))
+    return sign_pack(folder, key)
+
+
+def make_blank_pack(pack: ModelPack, folder: Path, key: PrivateKey, *, name: str) -> ModelPack:
+    """Copy a pack, and give it a file for simulated sticks that finds nothing, at no cost.
+
+    What an answer takes is then what the stick's lever says, however busy the processor is. The
+    stick is asked for a known answer as with any pack: that there is nothing in a plain picture.
+
+    Raises:
+        SimulationError: As `make_twin_pack`.
+        ModelError: The same.
+    """
+    with tempfile.TemporaryDirectory() as made:
+        blank = Path(made) / "blank.tflite"
+        compile_file(locate_weights(pack), blank, is_blank=True)
+        make_twin_pack(pack, folder, key, name=name, edgetpu_file=blank)
+    (folder / KNOWN_ANSWERS).write_text(json.dumps(NOTHING_KNOWN))
+    manifest = folder / MANIFEST
+    text = manifest.read_text()
+    if "[known_answers]" not in text:
+        table = f'[known_answers]\nfile = "{KNOWN_ANSWERS}"\n\n[files]\n'
+        manifest.write_text(text.replace("[files]\n", table, 1))
     return sign_pack(folder, key)
 
 

@@ -63,6 +63,7 @@ class StickStats:
         failed: How often it failed, by the finding's kind.
         invokes: Answers that it gave.
         invoke_ns: Time inside networks, all answers together, as its process measured it.
+        changes: Answers of another pack than the one before, whose weights had to be brought.
         temperature_c: Of the chip; None where no driver tells.
     """
 
@@ -74,6 +75,7 @@ class StickStats:
     failed: dict[str, int] = field(default_factory=dict)
     invokes: int = 0
     invoke_ns: int = 0
+    changes: int = 0
     temperature_c: float | None = None
 
 
@@ -142,6 +144,8 @@ class Stick:
         self._opened = 0
         self._invokes = 0
         self._invoke_ns = 0
+        self._changes = 0
+        self._asked_last = ""  # the pack that was asked for last; the first is no change
 
     # --- what is known ---------------------------------------------------------------------------
 
@@ -174,6 +178,7 @@ class Stick:
                 failed=dict(self._failed),
                 invokes=self._invokes,
                 invoke_ns=self._invoke_ns,
+                changes=self._changes,
                 temperature_c=temperature_c(self.place),
             )
 
@@ -301,7 +306,10 @@ class Stick:
     ) -> Outputs:
         check_inputs(inputs, loaded.inputs, where=f"model pack {pack}")
         ordered = [inputs[place] for place in loaded.pairing.inputs]
-        number = next(self._numbers)
+        with self._guard:  # the stick answers in the order of these numbers
+            number = next(self._numbers)
+            self._changes += self._asked_last not in ("", pack)
+            self._asked_last = pack
         try:
             reply = session.life.ask(number, loaded.number, pack, ordered, limit_s)
         except StickFailed as failure:
