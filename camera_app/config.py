@@ -388,6 +388,11 @@ class RecordingSettings(Section):
     """`copy`: keep what the camera sends as it is, which costs next to nothing; `encode`: compress
     what is looked at anew, which costs processor time; `auto`: copy where that can be, encode where
     it cannot: under privacy masks, and where no H.264 or H.265 comes."""
+    source: Annotated[str, Field(pattern=r"^$|^[a-zA-Z][\w+.-]*://\S+$")] = ""
+    """Another stream of the same camera for its films, such as the large one where `source` of the
+    camera is a small one: `rtsp://…` or `http://…`, with `{password}` as there. It is kept as it
+    comes and nobody looks at it; it is read only while recording is on. Empty: the camera's
+    `source`. Impossible with privacy masks."""
     before_s: Annotated[float, Field(ge=0, le=60)] = 5.0
     """A film begins so long before its event, in seconds."""
     after_s: Annotated[float, Field(ge=0, le=300)] = 5.0
@@ -527,6 +532,11 @@ class CameraSettings(Section):
     """Films of what happened."""
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """All addresses that it is read from, that which is looked at first."""
+        return tuple(filter(None, (self.source, self.recording.source)))
+
+    @property
     def can_record(self) -> bool:
         """Whether films are possible at all, switched on or not."""
         return not self._why_no_copy or self.recording.method != "copy"
@@ -536,12 +546,23 @@ class CameraSettings(Section):
         """Why what the source sends must not or cannot be kept as it is; empty: it may."""
         if self.privacy_masks:
             return "the camera has privacy masks, and what it sends shows what is under them"
-        if self.source.partition(":")[0] in SOURCES_OF_PICTURES:
+        if not self.recording.source and self.source.partition(":")[0] in SOURCES_OF_PICTURES:
             return "this source sends pictures, no film"
         return ""
 
     @model_validator(mode="after")
     def _can_do_what_is_wanted(self) -> CameraSettings:
+        # Switched on or not: it can be switched by a hub.
+        if self.recording.source and self.privacy_masks:
+            raise ValueError(
+                "recording.source cannot be: the camera has privacy masks, and what that stream "
+                "sends shows what is under them; without it films are made of the painted pictures"
+            )
+        if self.recording.source and self.recording.method == "encode":
+            raise ValueError(
+                'recording.source is kept as it comes, and recording.method "encode" films what '
+                "is looked at: leave one of them out"
+            )
         if self.recording.enabled and not self.can_record:
             raise ValueError(
                 f'recording.method "copy" cannot be: {self._why_no_copy}; "encode" can, and costs '
@@ -742,7 +763,8 @@ def _keep_secrets(config: Config) -> None:
         if path is not None:
             keep_misplaced_secret(path)
     for camera in config.camera.values():
-        keep_address_secret(camera.source, PASSWORD_PLACE)
+        for source in camera.sources:
+            keep_address_secret(source, PASSWORD_PLACE)
 
 
 def _syntax_problem(message: str) -> Problem:

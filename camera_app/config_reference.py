@@ -31,6 +31,7 @@ _EXAMPLES: Mapping[str, object] = {
     "profile.faces": False,
     "profile.threshold": 0.6,
     "camera.source": "rtsp://user:{password}@192.168.1.20:554/low",
+    "camera.recording.source": "rtsp://user:{password}@192.168.1.20:554/high",
     "camera.password_file": "/etc/camera-app/front-password",
     "camera.width": 768,
     "camera.height": 432,

@@ -383,6 +383,36 @@ def test_what_must_not_be_kept_as_it_is_sent_is_refused(camera: str, why: str) -
     assert not off.can_record
 
 
+SECOND = 'recording.source = "rtsp://c/large"\n'
+
+
+@pytest.mark.parametrize(
+    ("camera", "where", "why"),
+    [
+        ("[[camera.a.privacy_masks]]\npolygon = [[0,0],[1,0],[1,1]]", "camera.a", "privacy masks"),
+        ('recording.method = "encode"', "camera.a", "kept as it comes"),
+        ('recording.source = "v4l2:/dev/video0"', "camera.a.recording.source", ""),
+        ('recording.source = "/films/clip.mp4"', "camera.a.recording.source", ""),
+    ],
+)
+def test_a_stream_for_films_that_must_not_be_kept_is_refused_switched_on_or_not(
+    camera: str, where: str, why: str
+) -> None:
+    second = "" if "recording.source" in camera else SECOND
+    with pytest.raises(ConfigError) as caught:
+        parse_config(f'[camera.a]\nsource = "rtsp://c/small"\n{second}{camera}\n')
+    (problem,) = caught.value.problems
+    assert problem.where == where
+    assert why in problem.problem
+
+
+def test_a_camera_that_hands_over_pictures_may_have_a_stream_for_films() -> None:
+    text = f'[camera.a]\nsource = "v4l2:/dev/video0"\n{SECOND}recording.method = "copy"\n'
+    camera = parse_config(f"{text}recording.enabled = true").camera["a"]
+    assert camera.can_record
+    assert camera.sources == ("v4l2:/dev/video0", "rtsp://c/large")
+
+
 def test_a_secrets_file_may_be_a_credential_that_systemd_hands_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camera_app.assembly.telling import Telling
-from camera_app.capture import LiveSource
+from camera_app.capture import FilmSource, LiveSource
 from camera_app.clock import Clock
 from camera_app.config import CameraSettings
 from camera_app.control import FACE, BestShots, Shown, Steered, has_same_feed
@@ -132,12 +132,23 @@ class Camera:
         around = self._around
         folder = FilmFolder(self.name, around.films / self.name, self.settings.recording)
         recorder = Recorder(folder, around.film_keeper, around.clock, around.takes_films)
-        source = LiveSource(
-            self.name, self.settings, around.clock, self._frames, on_film=recorder.hear
-        )
-        recorder.direct(source.film)
+        source = self._made_source(recorder)
         recorder.switch(self.settings.recording.enabled and not self.settings.privacy)
         return source, recorder
+
+    def _made_source(self, recorder: Recorder) -> LiveSource:
+        """Return what is looked at; films are made of it, or of another stream beside it."""
+        name, settings, clock = self.name, self.settings, self._around.clock
+        if not settings.recording.source:
+            source = LiveSource(name, settings, clock, self._frames, on_film=recorder.hear)
+            recorder.direct(source.film)
+            return source
+        recorder.note_stream(False)
+        films = FilmSource(
+            name, settings, clock, on_change=recorder.note_stream, on_film=recorder.hear
+        )
+        recorder.direct(films.film)
+        return LiveSource(name, settings, clock, self._frames, beside=films)
 
     def _commit(self, changes: Sequence[EventChange]) -> object:
         """Make changes durable, with the film that shows them."""

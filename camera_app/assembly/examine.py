@@ -105,10 +105,11 @@ def _why(path: Path) -> str:
 
 def _of_sources(config: Config) -> Iterator[Problem]:
     for name, camera in config.camera.items():
-        try:
-            parse_address(camera.source)
-        except CameraAppError as error:
-            yield Problem(f"camera.{name}.source", error.what, suggestion=error.remedy)
+        for key, source in zip(("source", "recording.source"), camera.sources, strict=False):
+            try:
+                parse_address(source)
+            except CameraAppError as error:
+                yield Problem(f"camera.{name}.{key}", error.what, suggestion=error.remedy)
 
 
 def problem_of(error: CameraAppError, where: str) -> Problem:

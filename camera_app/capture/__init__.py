@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from camera_app.capture.clip import ClipReader
     from camera_app.capture.file import ClipInfo
+    from camera_app.capture.film_source import FilmSource
     from camera_app.capture.live import LiveSource, SourceStats
     from camera_app.capture.motion import Motion, MotionGate
     from camera_app.capture.synthetic import Scene, SyntheticReader
@@ -31,6 +32,7 @@ __all__ = [
     "FilmEnd",
     "FilmNews",
     "FilmOrder",
+    "FilmSource",
     "FilmWish",
     "LiveSource",
     "Motion",
@@ -48,6 +50,7 @@ _HOMES = {
     "FilmEnd": "wire",
     "FilmNews": "wire",
     "FilmOrder": "wire",
+    "FilmSource": "film_source",
     "FilmWish": "wire",
     "LiveSource": "live",
     "Motion": "motion",

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from camera_app.capture.address import Address, Kind, parse_address
 from camera_app.capture.filming import FilmDesk, FilmMeans
@@ -54,6 +54,7 @@ class Errand:
         rtsp_transport: `tcp` or `udp`.
         masks: Corners of each privacy mask, as shares.
         films: How films are made here, should they be wanted.
+        is_for_films: Nobody looks at it: no picture is decoded, films are all that comes of it.
     """
 
     source: str
@@ -63,6 +64,7 @@ class Errand:
     rtsp_transport: str = "tcp"
     masks: tuple[tuple[tuple[float, float], ...], ...] = ()
     films: FilmMeans = field(default_factory=FilmMeans)
+    is_for_films: bool = False
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Errand:
@@ -114,7 +116,10 @@ def _deliver(errand: Errand, sender: FrameSender) -> None:
     reader = make_reader(errand, desk.tap())
     try:
         reader.open()
-        _Delivery(reader, errand, sender, desk).run()
+        if errand.is_for_films:
+            _Passing(_undecoded(reader), sender, desk).run()
+        else:
+            _Delivery(reader, errand, sender, desk).run()
     finally:
         desk.close()  # before the reader, which may take its time
         for news in desk.news():
@@ -177,6 +182,55 @@ _MAKERS: dict[Kind, Callable[[Address, Errand, PacketTap | None], Reader]] = {
 }
 
 
+class _Undecoded(Protocol):
+    """A reader of which packets can be had as they are."""
+
+    def pass_packet(self) -> None:
+        """Give the tap one; may raise as `Reader.read`."""
+
+
+def _undecoded(reader: Reader) -> _Undecoded:
+    from camera_app.capture.network import NetworkReader
+
+    assert isinstance(reader, NetworkReader), "the configuration lets nothing else be a second one"
+    return reader
+
+
+def _obey(sender: FrameSender, desk: FilmDesk) -> None:
+    """Do what the parent wants of films, and tell what became of them."""
+    order, sender.order = sender.order, None
+    if order is not None:
+        desk.obey(order)
+    for news in desk.news():
+        sender.send_film(news)
+
+
+class _Passing:
+    """The way of packets from an open reader to films, past everybody else."""
+
+    def __init__(self, reader: _Undecoded, sender: FrameSender, desk: FilmDesk) -> None:
+        self._reader = reader
+        self._sender = sender
+        self._desk = desk
+        self._passed = 0
+        self._counted_ns = 0
+
+    def run(self) -> None:
+        while not self._sender.is_stopped:
+            self._reader.pass_packet()
+            self._passed += 1
+            self._sender.listen(0.0)
+            self._report()
+            _obey(self._sender, self._desk)
+
+    def _report(self) -> None:
+        """Say now and then that it lives: for the parent these are pictures left out."""
+        now_ns = time.monotonic_ns()
+        if now_ns - self._counted_ns >= _COUNTS_EVERY_NS:
+            self._sender.send_counts(Counts(self._passed, 0, 0))
+            self._counted_ns = now_ns
+
+
 class _Delivery:
     """The way of pictures from an open reader to the sender."""
 
@@ -201,14 +255,7 @@ class _Delivery:
             else:
                 self._sender.listen(0.0)
             self._pass_on(shot)
-            self._see_to_films()
-
-    def _see_to_films(self) -> None:
-        order, self._sender.order = self._sender.order, None
-        if order is not None:
-            self._desk.obey(order)
-        for news in self._desk.news():
-            self._sender.send_film(news)
+            _obey(self._sender, self._desk)
 
     def _pass_on(self, shot: Shot) -> None:
         if not self._thinner.takes(shot.at_ns):

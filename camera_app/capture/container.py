@@ -54,6 +54,9 @@ Opener = Callable[[], InputContainer]
 TIMELESS_FORMATS = frozenset({"mpjpeg", "mjpeg", "image2pipe", "jpeg_pipe", "h264", "hevc"})
 
 
+_END = object()
+
+
 class PacketTap(Protocol):
     """Whoever wants the compressed packets as they come, before they are decoded.
 
@@ -110,6 +113,7 @@ class ContainerReader:
         self._tap = tap
         self._container: InputContainer | None = None
         self._frames: Iterator[VideoFrame] = iter(())
+        self._undecoded: Iterator[None] = iter(())
         self._corrupt_in_a_row = 0
         self.corrupt = 0
 
@@ -125,6 +129,7 @@ class ContainerReader:
                 self._tap.begin(stream, is_timeless=self.is_timeless)
         self._time_line = TimeLine(_period_ns(stream))
         self._frames = self._decoded(self._container, stream)
+        self._undecoded = self._tapped(self._container, stream)
         return stream
 
     @property
@@ -156,6 +161,11 @@ class ContainerReader:
         except (av.FFmpegError, OSError) as error:  # as `translated` does, for each picture
             raise _ours(error, self._where) from error
 
+    def pass_packet(self) -> bool:
+        """Give the tap one packet and decode nothing; False at the end. In the place of `read`."""
+        with translated(self._where):
+            return next(self._undecoded, _END) is not _END
+
     def time_of(self, frame: VideoFrame) -> int:
         """Return a picture's time from the first one, in nanoseconds; once for each, in order."""
         return self._time_line.next(_stamp_ns(frame))
@@ -163,6 +173,7 @@ class ContainerReader:
     def close(self) -> None:
         """Close it; may be called twice."""
         self._frames = iter(())
+        self._undecoded = iter(())
         container, self._container = self._container, None
         if container is not None:
             container.close()
@@ -196,6 +207,13 @@ class ContainerReader:
                 else:
                     self._corrupt_in_a_row = 0
                     yield frame
+
+    def _tapped(self, container: InputContainer, stream: VideoStream) -> Iterator[None]:
+        for packet in self._packets(container, stream):
+            self._corrupt_in_a_row = 0
+            if self._tap is not None:
+                self._tap.take(packet)
+            yield
 
     def _packets(
         self, container: InputContainer, stream: VideoStream

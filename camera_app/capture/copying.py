@@ -10,11 +10,9 @@ from av.bitstream import BitStreamFilterContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from camera_app.capture.pieces import FilmClock, Make, Piece, parameters_in
+from camera_app.capture.pieces import COPYABLE, FilmClock, Make, Piece, parameters_in
 from camera_app.clock import NS_PER_S
 
-# What an MP4 holds and players play. Anything else has to be compressed anew.
-COPYABLE = frozenset({"h264", "hevc"})
 _LENGTH_PREFIXED = 1  # first byte of the extradata where units bear their length, not a start code
 
 

@@ -94,7 +94,8 @@ class LiveSource(Worker):
 
     `on_change` is called on this source's own thread, with whether the camera can see now, and so
     is `on_film`, with what became of a film; None says that the child is gone and with it whoever
-    wrote a film. Both must not block.
+    wrote a film. Both must not block. `beside` is started and stopped with this: it reads another
+    stream of the same camera.
     """
 
     def __init__(
@@ -107,9 +108,12 @@ class LiveSource(Worker):
         on_change: Callable[[bool], None] | None = None,
         on_film: Callable[[FilmNews | None], None] | None = None,
         back_off: BackOff | None = None,
+        beside: Worker | None = None,
     ) -> None:
         super().__init__(f"camera-app-source-{name}")
         self._camera = self.camera = name
+        self._title = f"camera {name}"  # in log lines
+        self._beside = beside
         self._settings = settings
         self._clock = clock
         self._frames = frames
@@ -129,6 +133,16 @@ class LiveSource(Worker):
         self._state = "not started"
         self._order = FilmOrder()
         self._is_order_sent = True
+
+    def start(self) -> None:
+        super().start()
+        if self._beside is not None:
+            self._beside.start()
+
+    def stop(self) -> None:
+        if self._beside is not None:
+            self._beside.stop()
+        super().stop()
 
     def film(self, order: FilmOrder) -> None:
         """Have films made as an order says, by this child and those after it; any thread."""
@@ -162,7 +176,7 @@ class LiveSource(Worker):
         """Live through one child, and wait before the next."""
         ending = self._one_life()
         worked_s = self._end_delivery()
-        if self.stopping.is_set():
+        if self.stopping.is_set() or not self._is_wanted():
             return
         with self._guard:
             self._lost[ending.reason] += 1
@@ -170,6 +184,10 @@ class LiveSource(Worker):
             self._set_state("ended")
             raise Closed
         self._pause(ending, worked_s)
+
+    def _is_wanted(self) -> bool:
+        """Tell whether the camera is to be read at all; else its child is ended in good order."""
+        return True
 
     def closed(self) -> None:
         if self.stopping.is_set():
@@ -210,7 +228,7 @@ class LiveSource(Worker):
         receiver = FrameReceiver(child.channel)
         limit_s = max(self._settings.deadline_s, OPENING_LIMIT_S)
         deadline = Deadline(limit_s)
-        while not self.stopping.is_set():
+        while not self.stopping.is_set() and self._is_wanted():
             left_s = deadline.remaining_s()
             self.promise(left_s + ROUND_LIMIT_S)  # a child that says nothing is no hang of ours
             try:
@@ -220,7 +238,7 @@ class LiveSource(Worker):
                 how = child.end(grace_s=STOP_GRACE_S)
                 return Ending(Reason.CRASHED, f"its process ended: {how}")
             except Unintelligible:
-                _log.exception("camera %s: its process is not to be understood", self._camera)
+                _log.exception("%s: its process is not to be understood", self._title)
                 return Ending(Reason.CRASHED, "its process was not to be understood")
             if isinstance(said, Ending):
                 child.end(grace_s=STOP_GRACE_S)
@@ -284,7 +302,7 @@ class LiveSource(Worker):
         with self._guard:
             self._is_delivering = True
             self._state = "delivering"
-        _log.info("camera %s delivers", self._camera)
+        _log.info("%s delivers", self._title)
         self._tell(True)
 
     def _end_delivery(self) -> float:
@@ -305,7 +323,7 @@ class LiveSource(Worker):
         # It goes to the broker, too, and FFmpeg has many ways to tell an address.
         text = redact(f"{ending.reason}: {ending.text}; trying again in {wait_s:.1f} s")
         self._set_state(text)
-        _log.warning("camera %s: %s", self._camera, text)
+        _log.warning("%s: %s", self._title, text)
         self.rest(wait_s)
 
     def _adopt(self, child: ChildProcess | None) -> None:

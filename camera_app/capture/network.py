@@ -58,6 +58,15 @@ class NetworkReader:
         stream_ns = self._container.time_of(frame)
         return shot(frame, now_ns - self._opened_ns if self._is_timeless else stream_ns, now_ns)
 
+    def pass_packet(self) -> None:
+        """Give the tap the next packet and decode nothing; in the place of `read`.
+
+        Raises:
+            SourceEnded: It was the last.
+        """
+        if not self._container.pass_packet():
+            raise SourceEnded("closed the stream", where=self._label)
+
     def close(self) -> None:
         self._container.close()
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from camera_app.clock import NS_PER_S
 
+# What an MP4 holds and players play. Anything else has to be compressed anew.
+COPYABLE = frozenset({"h264", "hevc"})
 TICKS_PER_S = 90_000  # the time base of a film
 # A stamp that runs ahead of the real time by more than this is a new time line.
 AHEAD_NS = 10 * NS_PER_S

@@ -23,8 +23,9 @@ class RecordingStats:
     """How a camera's films do.
 
     Attributes:
-        state: `off`, `ready`, `filming`, `no_space`, or `impossible` (what the camera sends can
-            neither be copied nor may be encoded).
+        state: `off`, `ready`, `filming`, `no_space`, `no_stream` (the camera's stream for films is
+            not there), or `impossible` (what the camera sends can neither be copied nor may be
+            encoded).
         films: How many are kept.
         size_bytes: What they take.
         failed: How many were given up by a disk that was full or failed, or had nothing to be kept.
@@ -66,6 +67,7 @@ class Recorder:
         self._plan = FilmPlan(folder.settings, self._new_path)
         self._failed = 0
         self._left_out = 0
+        self._lacks_stream = False
 
     @property
     def folder(self) -> FilmFolder:
@@ -89,6 +91,11 @@ class Recorder:
             noted = [self._with_film(change, self._plan.note(change)) for change in changes]
             self._give(self._plan.order)
         return noted
+
+    def note_stream(self, is_there: bool) -> None:
+        """Take note whether the stream that films are made of is there; any thread."""
+        with self._changed:
+            self._lacks_stream = not is_there
 
     def hear(self, news: FilmNews | None) -> None:
         """Take news of a film, or that whoever makes them is gone. The source's thread."""
@@ -145,6 +152,8 @@ class Recorder:
             return "impossible"
         if not plan.has_space:
             return "no_space"
+        if self._lacks_stream:
+            return "no_stream"
         return "filming" if plan.is_filming else "ready"
 
     def _count(self, news: FilmNews) -> None:
@@ -157,7 +166,7 @@ class Recorder:
         if news.why == FilmEnd.CANNOT:
             text = (
                 "camera %s: what it sends cannot be kept as it is (only H.264 and H.265 can), and "
-                'recording.method is "copy": no films are made'
+                "may not be compressed anew: no films are made"
             )
             _log.error(text, self._folder.camera)
 

@@ -66,8 +66,9 @@ class CameraStatus:
         under_way: Frames that are being looked at just now: captured = looked_at + all of shed +
             under_way.
         blind_s: Seconds since the start in which frames came and nothing looked.
-        recording: Of films: `off`, `ready`, `filming`, `no_space`, or `impossible`: what the camera
-            sends can neither be copied nor may be encoded.
+        recording: Of films: `off`, `ready`, `filming`, `no_space`, `no_stream` (the camera's stream
+            for films is not there), or `impossible`: what the camera sends can neither be copied
+            nor may be encoded.
         films: How many are kept.
         film_bytes: What they take.
         failed_films: How many the disk did not take or nothing could be kept of, since the start.

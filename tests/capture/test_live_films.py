@@ -19,6 +19,7 @@ from camera_app.capture import (
     FilmEnd,
     FilmNews,
     FilmOrder,
+    FilmSource,
     FilmWish,
     LiveSource,
     unfinished,
@@ -29,7 +30,7 @@ from camera_app.clock import NS_PER_S, SystemClock, nanoseconds
 from camera_app.config import CameraSettings
 from camera_app.media.films import settle
 from camera_app.threads import LatestBox
-from camera_app.values import Frame
+from camera_app.values import Frame, Size
 from tests.capture.conftest import RtspServer, luma_of
 from tests.waiting import wait_until
 
@@ -187,6 +188,110 @@ def test_a_film_of_a_stream_holds_what_was_before(
     assert all((before != after).any() for before, after in pairwise(shown))
     # Fifteen a second as the camera sends them, whenever they came.
     assert seconds_of(film.path("a.mp4")) == pytest.approx(len(shown) / 15, abs=0.2)
+
+
+class SecondStream:
+    """A camera that is looked at in one stream and filmed in another."""
+
+    def __init__(self, looked_at: str, filmed: str, folder: Path) -> None:
+        self.folder = folder
+        self.clock = SystemClock()
+        self.box: LatestBox[Frame] = LatestBox()
+        self.news: queue.Queue[FilmNews | None] = queue.Queue()
+        self.is_there: list[bool] = []
+        settings = CameraSettings.model_validate(
+            {
+                "source": looked_at,
+                "fps": 20,
+                "deadline_s": 1.0,
+                "recording": {"before_s": 1.0, "source": filmed},
+            }
+        )
+        back_off = BackOff(random=lambda: 0.01)
+        self.films = FilmSource(
+            "front",
+            settings,
+            self.clock,
+            on_change=self.is_there.append,
+            on_film=self.news.put,
+            back_off=back_off,
+        )
+        self.source = LiveSource(
+            "front", settings, self.clock, self.box, back_off=back_off, beside=self.films
+        )
+
+    def film(self, name: str, *, after_s: float, goes_on: bool = False) -> Path:
+        now_ns = self.clock.monotonic_ns()
+        path = self.folder / name
+        until_ns = now_ns + nanoseconds(after_s)
+        wish = FilmWish(str(path), now_ns - NS_PER_S, until_ns, goes_on=goes_on)
+        self.films.film(FilmOrder(True, wish))
+        return path
+
+    def told(self, *why: str) -> FilmNews:
+        while (news := self.news.get(timeout=LIMIT_S)) is None or news.why not in why:
+            pass
+        return news
+
+
+@pytest.fixture
+def second_stream(rtsp_server: RtspServer, tmp_path: Path) -> Iterator[SecondStream]:
+    stream = f"rtsp://127.0.0.1:{rtsp_server.port}/live"
+    one = SecondStream("synthetic:?width=64&height=48&fps=20", stream, tmp_path / "films")
+    one.source.start()
+    yield one
+    one.source.stop()
+    assert not one.films.is_running
+
+
+def test_films_are_made_of_the_other_stream_as_it_comes(second_stream: SecondStream) -> None:
+    """The small one is looked at; the film has size and rate of the one that nobody looks at."""
+    second_stream.films.film(FilmOrder(True))
+    assert wait_until(lambda: second_stream.is_there == [True], LIMIT_S)
+    looked_at = second_stream.box.take(LIMIT_S)
+    assert looked_at is not None
+    assert looked_at.size == Size(64, 48)
+    path = second_stream.film("a.mp4", after_s=1.5)
+    news = second_stream.told(FilmEnd.OVER)
+    shown = lumas(path)
+    assert len(shown) == news.pictures > 10
+    assert shown[0].shape == (240, 320)
+    assert second_stream.films.stats().frames == 0
+    assert second_stream.films.stats().dropped["thinned"] > 0
+
+
+def test_the_other_stream_is_read_only_while_films_are_wanted(
+    second_stream: SecondStream, rtsp_server: RtspServer
+) -> None:
+    assert second_stream.box.take(LIMIT_S) is not None
+    assert second_stream.films.stats().restarts == 0
+    assert second_stream.films._child is None
+    second_stream.films.film(FilmOrder(True))
+    assert wait_until(lambda: second_stream.is_there == [True], LIMIT_S)
+    path = second_stream.film("a.mp4", after_s=60.0, goes_on=True)
+    second_stream.told("")
+    second_stream.films.film(FilmOrder(False))
+    second_stream.told(FilmEnd.STOPPED, FilmEnd.SOURCE)
+    assert len(lumas(path)) > 10
+    assert wait_until(lambda: second_stream.films._child is None, LIMIT_S)
+    assert second_stream.is_there == [True, False]
+    assert second_stream.films.stats().lost == {}
+
+
+def test_a_stream_for_films_that_is_lost_costs_no_picture_and_is_opened_again(
+    second_stream: SecondStream, rtsp_server: RtspServer
+) -> None:
+    second_stream.films.film(FilmOrder(True))
+    assert wait_until(lambda: second_stream.is_there == [True], LIMIT_S)
+    rtsp_server.kill()
+    assert wait_until(lambda: second_stream.is_there[-1] is False, LIMIT_S)
+    assert second_stream.source.stats().is_delivering
+    assert second_stream.source.stats().lost == {}
+    rtsp_server.start()
+    assert wait_until(lambda: second_stream.is_there[-1] is True, LIMIT_S)
+    path = second_stream.film("b.mp4", after_s=1.0)
+    second_stream.told(FilmEnd.OVER)
+    assert len(lumas(path)) > 5
 
 
 def test_what_was_before_is_told_by_the_pictures_themselves(

@@ -12,11 +12,12 @@ import pytest
 from paho.mqtt import publish
 
 from camera_app.store import EventQueries, StoredFilm
+from tests.capture.conftest import RtspServer, _gstreamer_server, rtsp_server
 from tests.commands.test_run import Service, Subscriber, broker
 from tests.publish.mosquitto import Mosquitto
 from tests.waiting import wait_until
 
-__all__ = ["broker"]  # a fixture
+__all__ = ["_gstreamer_server", "broker", "rtsp_server"]  # fixtures
 
 pytestmark = pytest.mark.shared
 LIMIT_S = 60.0
@@ -25,7 +26,7 @@ LIMIT_S = 60.0
 class Filming:
     """A service with one camera that films whoever walks by."""
 
-    def __init__(self, folder: Path, shared: Path, port: int) -> None:
+    def __init__(self, folder: Path, shared: Path, port: int, more: str = "") -> None:
         self.service = Service(folder, shared)
         clip = shared / "clips" / "one_by_one_person.mp4"
         self.service.config.write_text(
@@ -42,6 +43,7 @@ class Filming:
             enabled = true
             before_s = 3
             after_s = 1
+            {more}
             """
         )
         self.port = port
@@ -71,6 +73,27 @@ def filming(tmp_path: Path, shared: Path, broker: Mosquitto) -> Iterator[Filming
     one = Filming(tmp_path, shared, broker.port)
     yield one
     one.service.end(signal.SIGKILL)
+
+
+def test_films_are_made_of_the_stream_that_is_meant_for_them(
+    tmp_path: Path, shared: Path, broker: Mosquitto, rtsp_server: RtspServer
+) -> None:
+    """A clip is looked at; the other stream has other pictures, of another size."""
+    films = f'source = "rtsp://127.0.0.1:{rtsp_server.port}/live"'
+    one = Filming(tmp_path, shared, broker.port, films)
+    owner = Subscriber(broker.port)
+    try:
+        one.start()
+        owner.wait_for(lambda topic, payload: topic == "porch/event" and b'"film"' in payload)
+        # The stream goes: the camera sees on, and says what it lacks.
+        rtsp_server.kill()
+        owner.wait_for(lambda topic, payload: topic == "status" and b'"no_stream"' in payload)
+        assert wait_until(lambda: bool(one.films()), LIMIT_S)
+    finally:
+        one.service.end(signal.SIGTERM)
+    for film in one.films():
+        with av.open(str(one.folder.parent / film.name)) as shown:
+            assert (shown.streams.video[0].width, shown.streams.video[0].height) == (320, 240)
 
 
 def pictures(path: Path) -> int:

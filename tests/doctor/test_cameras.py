@@ -15,6 +15,7 @@ from camera_app.doctor.checks import cameras
 from camera_app.doctor.checks.cameras import (
     PicameraFacts,
     case_of,
+    cases_of,
     judge_obstacle,
     judge_picamera,
     judge_pictures,
@@ -49,6 +50,29 @@ def test_an_rtsp_camera_is_really_opened(made: MadeMachine, rtsp_server: RtspSer
     found = examined(made, f"rtsp://127.0.0.1:{rtsp_server.port}/live", "fps = 5")
     assert kinds(found) == []
     assert found.facts[0].startswith("front: 320x240 h264, 1")
+
+
+def test_the_stream_for_films_is_opened_too(made: MadeMachine, rtsp_server: RtspServer) -> None:
+    small, films = "synthetic:?width=64&height=48", f"rtsp://127.0.0.1:{rtsp_server.port}"
+    found = examined(made, small, f'recording.source = "{films}/live"')
+    assert kinds(found) == []
+    assert found.facts[1].startswith("front, films: 320x240 h264")
+    assert kinds(examined(made, small, f'recording.source = "{films}/none"')) == ["cameras.refused"]
+
+
+@pytest.mark.parametrize(
+    ("codec", "found"),
+    [("h264", []), ("hevc", []), ("mjpeg", ["cameras.film_stream_format"])],
+)
+def test_a_stream_for_films_is_judged_by_whether_it_can_be_kept(
+    made: MadeMachine, codec: str, found: list[str]
+) -> None:
+    """Its size, its rate and what is to be seen in it are all one: nobody looks at it."""
+    subject = made.subject('[camera.front]\nsource = "rtsp://c/1"\nrecording.source = "rtsp://c/2"')
+    assert subject.config is not None
+    _, films = cases_of(subject, "front", subject.config.camera["front"])
+    trial = CameraTrial(width=3840, height=2160, codec=codec, fps=2.0, contrast=0.1, age_s=2.0)
+    assert kinds(judge_pictures(films, trial)) == found
 
 
 def test_a_camera_that_is_switched_off_is_left_alone(made: MadeMachine) -> None:

@@ -10,14 +10,16 @@ import re
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from camera_app.capture.address import Kind as SourceKind
 from camera_app.capture.address import parse_address
+from camera_app.capture.film_source import film_stream_of
 from camera_app.capture.live import errand_of
+from camera_app.capture.pieces import COPYABLE
 from camera_app.capture.trial import CameraTrial, Obstacle, try_camera
 from camera_app.config import CameraSettings
 from camera_app.doctor.credentials import WITHHELD_LINE, WITHHELD_REMEDY, is_withheld
@@ -186,6 +188,13 @@ OLD = _kinds.warning(
     "Lower the camera's buffer; take a wired network",
     "ping -c 20 <host>",
 )
+FILM_NOT_COPYABLE = _kinds.error(
+    "film_stream_format",
+    "the stream that films are to be made of can be kept only as it comes, and is not in H.264 or "
+    "H.265",
+    "Set that stream of the camera to H.264 or H.265, or take recording.source out",
+    "ffprobe -hide_banner <source>",
+)
 FLAT_PICTURE = _kinds.warning(
     "flat",
     "the picture is one plain colour: a cap, a shutter, or a camera that is not ready",
@@ -207,6 +216,7 @@ class Case:
         config: The configuration file.
         user: Who asks.
         python: The interpreter.
+        is_for_films: It is the camera's stream for films, at which nobody looks.
     """
 
     name: str
@@ -217,6 +227,7 @@ class Case:
     config: str
     user: str
     python: str
+    is_for_films: bool = False
 
     def found(self, kind: Kind, what: str, remedy: str = "", **more: object) -> Finding:
         """Return a finding about this camera."""
@@ -259,7 +270,10 @@ def examine(subject: Subject) -> Examined:
     if config is None:
         return Examined(_devices_here(subject.machine), skipped=subject.lacks_config)
     cases = [
-        case_of(subject, name, camera) for name, camera in config.camera.items() if camera.enabled
+        case
+        for name, camera in config.camera.items()
+        if camera.enabled
+        for case in cases_of(subject, name, camera)
     ]
     if not cases:
         return Examined(skipped="no camera is switched on")
@@ -275,6 +289,14 @@ def examine(subject: Subject) -> Examined:
             facts += outcome[0]
             findings += outcome[1]
     return Examined(tuple(facts), tuple(findings))
+
+
+def cases_of(subject: Subject, name: str, settings: CameraSettings) -> Iterator[Case]:
+    """Return what is to be opened of a camera: what is looked at, and its stream for films."""
+    yield case_of(subject, name, settings)
+    if settings.recording.source:
+        films = case_of(subject, f"{name}, films", film_stream_of(settings))
+        yield replace(films, is_for_films=True)
 
 
 def case_of(subject: Subject, name: str, settings: CameraSettings) -> Case:
@@ -340,6 +362,9 @@ def _described(trial: CameraTrial) -> str:
 
 def judge_pictures(case: Case, trial: CameraTrial) -> Iterator[Finding]:
     """Say what is wrong with the pictures that came."""
+    if case.is_for_films:
+        yield from _judge_film_stream(case, trial)
+        return
     asked = case.settings.fps
     if trial.fps is None and not trial.is_recorded:
         yield case.found(STUCK, "one picture came, and no other")
@@ -351,6 +376,13 @@ def judge_pictures(case: Case, trial: CameraTrial) -> Iterator[Finding]:
         yield case.found(OLD, f"its pictures are {trial.age_s:.1f} s old when they come")
     if trial.contrast < FLAT and not trial.is_recorded:
         yield case.found(FLAT_PICTURE, "its picture is one plain colour")
+
+
+def _judge_film_stream(case: Case, trial: CameraTrial) -> Iterator[Finding]:
+    if trial.codec not in COPYABLE:
+        yield case.found(FILM_NOT_COPYABLE, f"it comes as {trial.codec}")
+    if trial.fps is None and not trial.is_recorded:
+        yield case.found(STUCK, "one picture came, and no other")
 
 
 def judge_obstacle(case: Case, trial: CameraTrial, machine: Machine) -> Finding:

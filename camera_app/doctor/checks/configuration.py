@@ -144,12 +144,16 @@ def judge(config: Config, path: str) -> Iterator[Finding]:
     """Say what is accepted and yet not as it should be."""
     for name, camera in config.camera.items():
         where = f"camera.{name}"
-        has_place, has_file = PASSWORD_PLACE in camera.source, camera.password_file is not None
+        has_place = any(PASSWORD_PLACE in source for source in camera.sources)
+        has_file = camera.password_file is not None
         if has_place != has_file:
             lacking = "password_file" if has_place else f"{PASSWORD_PLACE} in source"
             yield PASSWORD_UNUSED.found(f"{lacking} is missing", where=where, config=path)
-        if not has_place and _has_password(camera.source):
-            yield PASSWORD_IN_SOURCE.found("the password is in source", where=where, config=path)
+        for key, source in zip(("source", "recording.source"), camera.sources, strict=False):
+            if PASSWORD_PLACE not in source and _has_password(source):
+                yield PASSWORD_IN_SOURCE.found(
+                    f"the password is in {key}", where=where, config=path
+                )
     sources = Counter(camera.source for camera in config.camera.values() if camera.enabled)
     for source, count in sources.items():
         if count > 1 and not source.startswith("synthetic:"):

@@ -28,7 +28,7 @@ from camera_app.store import StoreState
 PREFIX = "camera_app_"
 _LOST = ("stalled", "crashed", "refused", "ended", "unsupported", "lost")
 _DROPPED = ("thinned", "corrupt", "no_slot")
-_RECORDING = ("off", "ready", "filming", "no_space", "impossible")
+_RECORDING = ("off", "ready", "filming", "no_space", "no_stream", "impossible")
 _LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -357,8 +357,9 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric(
         PREFIX + "recording_state",
         _GAUGE,
-        "1 for how a camera's films do: `off`, `ready`, `filming`, `no_space`, `impossible` (what "
-        "the camera sends can neither be copied nor may be encoded).",
+        "1 for how a camera's films do: `off`, `ready`, `filming`, `no_space`, `no_stream` (its "
+        "stream for films is not there), `impossible` (what it sends can neither be copied nor may "
+        "be encoded).",
         ("camera", "state"),
         _recording_states,
     ),
