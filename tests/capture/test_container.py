@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from camera_app.capture.container import TimeLine, picture_of, translated, translation
-from camera_app.capture.source import SourceEnded, SourceLocked, SourceRefused
+from camera_app.capture.source import SourceEnded, SourceForbidden, SourceLocked, SourceRefused
 from camera_app.errors import SourceError, SourceLost, SourceUnsupported
 from camera_app.values import ColourMatrix, Pixels, Yuv420
 
@@ -85,7 +85,7 @@ def test_not_even_the_cause_of_an_error_holds_the_address() -> None:
         (av.HTTPServerError, SourceRefused),
         (av.ConnectionRefusedError, SourceRefused),
         (av.FileNotFoundError, SourceRefused),
-        (av.PermissionError, SourceRefused),
+        (av.PermissionError, SourceForbidden),
         (av.InvalidDataError, SourceUnsupported),
         (av.DecoderNotFoundError, SourceUnsupported),
         (av.EOFError, SourceEnded),
