@@ -301,6 +301,11 @@ class HandOver:
             or self._state == "closed"
         )
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether a change waits to be taken."""
+        return bool(len(self._waiting))
+
     def changes(self) -> int:
         """Return how many rows the ledger has."""
         return self._tally.changes

@@ -192,6 +192,10 @@ class Ledger:
         self._last_row += len(gaps) + len(rows)
         return Entered(rows, len(gaps), gone)
 
+    def fold(self) -> None:
+        """Take the write-ahead log into the database, as far as no reader needs it."""
+        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
     def _gaps_for(
         self, shed: Mapping[str, int], now_wall_ns: int
     ) -> tuple[list[CommittedChange], dict[str, int]]:

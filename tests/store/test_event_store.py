@@ -15,7 +15,7 @@ from camera_app.clock import NS_PER_S, ManualClock
 from camera_app.config import RetentionSettings
 from camera_app.errors import StoreCorrupt, StoreError, StoreFull
 from camera_app.events import canonical_json, change_record
-from camera_app.store import CommittedChange, EventStore
+from camera_app.store import CommittedChange, EventStore, writer
 from camera_app.values import ChangeType
 from tests.store.conftest import BOOT_ID, EPOCH_NS, LIMIT_S, make_change, rows
 from tests.waiting import wait_until
@@ -156,6 +156,17 @@ def test_the_producer_waits_at_the_bound_while_the_disk_works(
         may_go_on.set()
         store.stop()
     assert rows(path, "SELECT count(*) FROM event_change") == [(5,)]
+
+
+def test_the_log_is_folded_back_before_a_commit_has_to(
+    open_store: Opener, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "FOLD_AFTER", 3)
+    store = open_store()
+    for number in range(1, 4):
+        wait_long(store.commit([make_change(number)]))
+    last = make_change(3).event.event_id.encode()
+    assert wait_until(lambda: last in path.read_bytes())  # the database itself, without its log
 
 
 def test_settled_rows_leave_the_outbox_and_the_ledger_keeps_them(
