@@ -400,6 +400,7 @@ class Publisher(Worker):
                 notice = Notice(self._topics.now(change.camera), payload, is_retained=False, qos=0)
                 expiry_s = -(-left_ns // NS_PER_S)
                 link.send(notice, EventProperties(change.seq, change.event_id, expiry_s))
+                link.flush()  # before the ledger is read, which asks the database
 
     def _send_page(self, link: Link) -> None:
         """Answer one page of what somebody missed, in turn with the backlog."""

@@ -16,7 +16,7 @@ from camera_app.clock import SystemClock, nanoseconds
 from camera_app.demo.broker import free_port
 from camera_app.publish.buffered import BufferedSocket
 from camera_app.publish.client import Publisher
-from camera_app.store import EventStore
+from camera_app.store import CommittedChange, EventStore
 from tests.publish.conftest import Camera, Received, Subscriber, make_change
 from tests.publish.mosquitto import LIMIT_S, Mosquitto, users_only
 from tests.waiting import wait_until
@@ -100,6 +100,26 @@ def test_only_fresh_changes_appear_on_now(
     assert (fresh.json["seq"], fresh.is_retained) == (2, False)
     assert fresh.properties is not None
     assert 1 <= fresh.properties.MessageExpiryInterval <= 5  # or a broker would tell it as now
+
+
+def test_what_is_fresh_is_heard_before_the_ledger_is_read(
+    broker: Brokers, subscribe: Subscribers, camera: Cameras, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = broker()
+    reader, cam = subscribe(running.port), camera(running.port)
+    cam.publisher.start()
+    assert reader.wait_on(AVAILABILITY, b"online")
+    read, was_heard = cam.publisher._outbox.pending, list[bool]()
+
+    def read_when_heard(after_row: int, limit: int) -> list[CommittedChange]:
+        was_heard.append(reader.wait_for(lambda _: bool(reader.on(f"{ROOT}/front/now"))))
+        return read(after_row, limit)
+
+    monkeypatch.setattr(cam.publisher._outbox, "pending", read_when_heard)
+    cam.store.commit([make_change(1, age_s=0)])
+
+    assert reader.wait_for(lambda _: bool(reader.on(f"{ROOT}/front/event")))
+    assert was_heard[0]
 
 
 class PutClock(SystemClock):
