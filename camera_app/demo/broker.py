@@ -101,7 +101,9 @@ def _command(mosquitto: str | None, port: int, folder: Path) -> list[str]:
         return [sys.executable, "-m", "camera_app.demo.embedded_broker", LOOPBACK, str(port)]
     settings = folder / "mosquitto.conf"
     settings.write_text(
-        f"listener {port} {LOOPBACK}\nallow_anonymous true\npersistence false\nlog_type error\n",
+        f"listener {port} {LOOPBACK}\nallow_anonymous true\npersistence false\nlog_type error\n"
+        # Else a change waits up to 40 ms where the one before it is not acknowledged by TCP yet.
+        "set_tcp_nodelay true\n",
         encoding="ascii",
     )
     return [mosquitto, "-c", str(settings)]
