@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf
 
 from camera_app.clock import NS_PER_S
 from camera_app.scheduling.load import (
@@ -30,6 +30,11 @@ TRY_SLOW_STICK_NS = 2000 * NS_PER_MS
 # where the CPU would answer sooner by up to so long.
 SPARE_CPU_NS = 10 * NS_PER_MS
 
+# A seat is used for as much as this of a core that others leave. With two cores the second is then
+# given up where others take three quarters of a core: what cameras cost besides their networks is
+# below that, and to give it up for them would halve what can be looked at.
+WORTH_A_SEAT = 0.25
+
 
 def cpu_seats(places: int, pressure: Pressure, *, is_pressed: bool) -> int:
     """Return how many networks may run on the CPU at a time; one at least.
@@ -40,7 +45,8 @@ def cpu_seats(places: int, pressure: Pressure, *, is_pressed: bool) -> int:
         is_pressed: By heat or a weak supply: half of them are left empty.
     """
     left_by_others = places * (1.0 - pressure.cpu_busy_share)
-    return max(1, int((left_by_others / 2 if is_pressed else left_by_others) + 0.5))
+    left = left_by_others / 2 if is_pressed else left_by_others
+    return max(1, ceil(left - WORTH_A_SEAT))
 
 
 @dataclass(slots=True)

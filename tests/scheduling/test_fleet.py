@@ -17,6 +17,8 @@ EVERYWHERE = frozenset(DeviceKind)
         (4, 0.0, False, 4),
         (4, 0.5, False, 2),
         (4, 0.6, False, 2),
+        (2, 0.35, False, 2),  # 1.3 cores are left
+        (2, 0.4, False, 1),  # 1.2 are
         (4, 1.0, False, 1),  # one at least: somebody must look
         (4, 0.0, True, 2),
         (4, 0.5, True, 1),
