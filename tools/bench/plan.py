@@ -40,9 +40,9 @@ START_LIMIT_S = 60.0
 WITHIN = 0.2
 STILL_SIZE = Size(768, 432)
 # A simulated stick computes on the processor, which others keep busy: what an answer takes would
-# tell of them. These find nothing, and take by the clock what the stick is told. On the processor they
-# take longer than on the stick, as on a small board, so that the stick is asked. What a busy machine
-# adds, some milliseconds, is little beside the time of such an answer.
+# tell of them. These find nothing, and take by the clock what the stick is told. On the processor
+# they take longer than on the stick, as on a small board, so that the stick is asked. What a busy
+# machine adds, some milliseconds, is little beside the time of such an answer.
 STICK_PACKS = {"yolox_nano_coco_416": "large_on_stick", "yolox_nano_coco_320": "small_on_stick"}
 STICK_MS = 12.0
 CHANGE_MS = 6.0
