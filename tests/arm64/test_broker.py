@@ -15,7 +15,9 @@ from tools.arm64.broker import PASSWORD, USER, broker_with_password
 LIMIT_S = 15.0
 
 
-@pytest.mark.parametrize(("password", "is_let_in"), [(PASSWORD, True), ("another", False)])
+@pytest.mark.parametrize(
+    ("password", "is_let_in"), [(PASSWORD, True), ("another", False)], ids=["ours", "another"]
+)
 def test_only_who_knows_the_password_is_let_in(
     tmp_path: Path, password: str, is_let_in: bool
 ) -> None:
