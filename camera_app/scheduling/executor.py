@@ -42,6 +42,7 @@ from camera_app.scheduling.load import (
 )
 from camera_app.scheduling.look_times import LookStep
 from camera_app.scheduling.policy import Policy
+from camera_app.scheduling.rungs import is_pressing
 from camera_app.scheduling.stick_device import OpenStick, StickDevice
 from camera_app.threads import Closed, Worker
 from camera_app.values import Detection
@@ -50,6 +51,7 @@ _log = logging.getLogger(__name__)
 
 CPU = "cpu"
 LONGEST_WAIT_NS = NS_PER_S  # the policy is asked at least this often while something goes on
+RESTING_WAIT_NS = 20 * NS_PER_S  # and this often else: often enough for the timer's sign of life
 
 MakeStick = Callable[[str, Sequence[ModelPack]], OpenStick]
 
@@ -232,7 +234,8 @@ class Executor:
         self._queue = Histogram()
         self._reasons: tuple[Reason, ...] = ()
         self._closed = True
-        self._wake_ns: int | None = None
+        self._wake_ns = 0  # when to decide at the latest
+        self._is_at_rest = False  # only what somebody does can change anything
         self._timer_until_ns = 0  # when the timer wakes by itself
         self._timer = _Timer(self)
         self._watch = PlaceWatch(self._places_changed)
@@ -322,6 +325,9 @@ class Executor:
         """Take note of what the machine suffers from; from any thread."""
         with self._changed:
             self._pressure = pressure
+            if self._is_at_rest and is_pressing(pressure):
+                self._is_at_rest = False
+                self._arm(self._clock.monotonic_ns())
 
     def wake_stick(self, device: str) -> None:
         """Have a stick that was put away tried again at once.
@@ -404,17 +410,17 @@ class Executor:
     # --- for the timer ---------------------------------------------------------------------------
 
     def wait_and_advance(self) -> None:
-        """Wait until it is time to decide again, or for `LONGEST_WAIT_NS`, and decide."""
+        """Wait until it is time to decide again, and decide.
+
+        Returns after each wait, whatever ended it: decisions of others put the next one off, for
+        ever while enough is asked, and the timer owes signs of life.
+        """
         with self._changed:
-            ends_ns = self._clock.monotonic_ns() + LONGEST_WAIT_NS
-            while not self._closed:
-                wake_ns = ends_ns if self._wake_ns is None else min(ends_ns, self._wake_ns)
-                left_ns = wake_ns - self._clock.monotonic_ns()
-                if left_ns <= 0:
-                    break
-                self._timer_until_ns = wake_ns
+            left_ns = self._wake_ns - self._clock.monotonic_ns()
+            if left_ns > 0 and not self._closed:
+                self._timer_until_ns = self._wake_ns
                 self._changed.wait(seconds(left_ns))
-            if self._closed:
+            if self._closed or self._clock.monotonic_ns() < self._wake_ns:
                 return
             after = self._advance()
         _do(after)
@@ -531,7 +537,9 @@ class Executor:
         for name in decision.overdue:
             self._note_overdue(name, now_ns)
         after += self._note_standing(decision)
-        self._arm(decision.wake_ns)
+        self._is_at_rest = decision.is_at_rest
+        latest_ns = now_ns + (RESTING_WAIT_NS if decision.is_at_rest else LONGEST_WAIT_NS)
+        self._arm(latest_ns if decision.wake_ns is None else min(latest_ns, decision.wake_ns))
         return after
 
     def _has_room(self) -> bool:
@@ -599,11 +607,11 @@ class Executor:
         reasons = ", ".join(decision.reasons) or "no reason any more"
         return [partial(_log.warning, "smaller models, rung %d: %s", decision.rung, reasons)]
 
-    def _arm(self, wake_ns: int | None) -> None:
+    def _arm(self, wake_ns: int) -> None:
         self._wake_ns = wake_ns
         # The timer is woken only if it would oversleep: to wake it for each request would cost more
         # than the decision itself. Too early it may wake, and looks again.
-        if wake_ns is not None and wake_ns < self._timer_until_ns:
+        if wake_ns < self._timer_until_ns:
             self._timer_until_ns = wake_ns
             self._changed.notify_all()
 

@@ -207,6 +207,7 @@ class Decision:
         reasons: Why less is done than was asked for; empty: nothing is amiss.
         overdue: Devices that have just missed the time expected of them.
         wake_ns: When to ask again even if nothing happens, monotonic; None: no need.
+        is_at_rest: Time alone changes nothing any more: no need to ask now and then besides.
     """
 
     assignments: tuple[Assignment, ...] = ()
@@ -215,3 +216,4 @@ class Decision:
     reasons: tuple[Reason, ...] = ()
     overdue: tuple[str, ...] = ()
     wake_ns: int | None = None
+    is_at_rest: bool = True

@@ -15,7 +15,7 @@ In one decision:
    camera is promised keeps a region in any case.
 
 The executor owns it, under its lock, and calls `decide` whenever something came, was answered or
-failed, when `wake_ns` has come, and once a second besides.
+failed, when `wake_ns` has come, and once a second besides until everything is at rest.
 """
 
 from __future__ import annotations
@@ -110,6 +110,7 @@ class Policy:
             reasons=self._rungs.reasons + _lost(devices),
             overdue=overdue,
             wake_ns=self._wake_ns(now_ns, kept),
+            is_at_rest=not waiting and self._is_at_rest(now_ns),
         )
 
     def finished(self, now_ns: int, device: str, kind: DeviceKind, number: int) -> bool:
@@ -307,6 +308,15 @@ class Policy:
             return False
         is_all_there_is = is_last and not self._shares.has_begun_frame(request)
         return not (is_all_there_is and self._shares.is_due(request, now_ns))
+
+    def _is_at_rest(self, now_ns: int) -> bool:
+        """Tell whether all would stay as it is, with nothing that waits.
+
+        An answer of the CPU alone changes nothing; that of a stick may be late, or be doubted.
+        """
+        is_rung_known = self._rung_at_ns == now_ns
+        is_any_awaited = any(running.late_ns < inf for running in self._under_way.all())
+        return is_rung_known and self._rungs.is_at_rest and not is_any_awaited
 
     def _wake_ns(self, now_ns: int, waiting: Iterable[Request]) -> int | None:
         moments = [request.deadline_ns for request in waiting]

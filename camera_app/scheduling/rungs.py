@@ -32,6 +32,16 @@ COOL_C = 72.0  # below it, heat is over: a few degrees less than HOT_C would com
 LoadAt = Callable[[int], float]
 
 
+def is_pressing(pressure: Pressure) -> bool:
+    """Tell whether what the machine suffers from asks for less by itself."""
+    return pressure.under_voltage or _is_hot(pressure)
+
+
+def _is_hot(pressure: Pressure) -> bool:
+    celsius = pressure.temperature_c
+    return pressure.throttled or (celsius is not None and celsius >= HOT_C)
+
+
 class RequestRates:
     """How many requests a second come for each model, as an average that forgets."""
 
@@ -85,6 +95,11 @@ class Rungs:
         return bool(self._pressing)
 
     @property
+    def is_at_rest(self) -> bool:
+        """Tell whether nothing but a new load, or what `is_pressing`, can change anything."""
+        return self.rung == 0 and not self._pressing and self._heavy_since_ns is None
+
+    @property
     def reasons(self) -> tuple[Reason, ...]:
         """Why the rung is not 0, or why fewer CPU seats are used."""
         by_load = (Reason.OVERLOAD,) if self.rung > self._floor else ()
@@ -110,7 +125,7 @@ class Rungs:
 
     def _note_pressure(self, pressure: Pressure) -> None:
         celsius = pressure.temperature_c
-        if pressure.throttled or (celsius is not None and celsius >= HOT_C):
+        if _is_hot(pressure):
             self._is_hot = True
         elif celsius is None or celsius < COOL_C:
             self._is_hot = False

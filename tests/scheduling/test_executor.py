@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -23,6 +24,7 @@ from camera_app.inference.edgetpu import Finding, StickFailed, StickStats, findi
 from camera_app.inference.runtime import Array
 from camera_app.models import ModelPack, find_pack
 from camera_app.models.pack import Weights
+from camera_app.roster import ROSTER
 from camera_app.scheduling import (
     Answer,
     CameraShare,
@@ -32,6 +34,7 @@ from camera_app.scheduling import (
     DemandShed,
     Executor,
     ExecutorStats,
+    Pressure,
     Reason,
     ShedCause,
     StickPlan,
@@ -192,6 +195,14 @@ class Rig:
 def nobody_comes_by(monkeypatch: pytest.MonkeyPatch) -> None:
     """The executor decides when something happens, and at no other time."""
     monkeypatch.setattr(executor, "LONGEST_WAIT_NS", nanoseconds(3600.0))
+    monkeypatch.setattr(executor, "RESTING_WAIT_NS", nanoseconds(3600.0))
+
+
+@pytest.fixture
+def nobody_wakes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once at rest, the executor sleeps until something happens."""
+    monkeypatch.setattr(executor, "LONGEST_WAIT_NS", nanoseconds(0.2))
+    monkeypatch.setattr(executor, "RESTING_WAIT_NS", nanoseconds(3600.0))
 
 
 @pytest.fixture
@@ -258,6 +269,44 @@ def test_what_a_stick_is_late_with_goes_to_the_first_seat_that_is_free(rig: Rig)
     rig.network.may_run.set()
     assert [answer.result(LIMIT_S / 2) for answer in answers] == [[FOUND]] * 2
     assert rig.executor.stats.hedges >= 1
+
+
+@pytest.mark.usefixtures("nobody_wakes_it")
+def test_heat_is_told_though_nothing_was_asked_for_long(rig: Rig) -> None:
+    rig.stats_when(lambda _: rig.executor._is_at_rest)
+    rig.executor.note_pressure(Pressure(temperature_c=70.0))
+    assert rig.executor._is_at_rest
+    rig.executor.note_pressure(Pressure(temperature_c=81.0))
+    rig.stats_when(lambda stats: stats.reasons == (Reason.HEAT,))
+
+
+@pytest.mark.usefixtures("nobody_wakes_it")
+def test_what_is_asked_after_a_rest_is_still_given_up_in_time(rig: Rig) -> None:
+    rig.network.may_run.clear()
+    rig.stats_when(lambda _: rig.executor._is_at_rest)
+    _, late = rig.ask(2, within_s=0.05)  # the seat has the first
+    with pytest.raises(DemandShed):
+        late.result(LIMIT_S / 2)
+
+
+@pytest.mark.usefixtures("nobody_wakes_it")
+def test_the_timer_gives_signs_of_life_however_much_is_asked(rig: Rig) -> None:
+    before = signs_of_timer()
+    end_s = time.monotonic() + LIMIT_S
+    while signs_of_timer() < before + 3:
+        assert time.monotonic() < end_s
+        rig.ask()[0].result(LIMIT_S)
+
+
+def signs_of_timer() -> int:
+    return next(s.count for s in reversed(ROSTER.signs()) if s.thread == "camera-app-scheduler")
+
+
+def test_an_eased_supply_is_told_though_nothing_is_asked(rig: Rig) -> None:
+    rig.executor.note_pressure(Pressure(under_voltage=True))
+    rig.stats_when(lambda stats: stats.reasons == (Reason.UNDER_VOLTAGE,))
+    rig.executor.note_pressure(Pressure())
+    rig.stats_when(lambda stats: stats.reasons == ())
 
 
 def test_a_stick_that_answers_nonsense_is_put_away_by_its_known_answers(rig: Rig) -> None:

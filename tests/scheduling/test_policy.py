@@ -532,3 +532,39 @@ def test_seats_are_left_to_others_who_use_the_processor() -> None:
 
 def test_nothing_waits_and_nothing_happens(bench: Bench) -> None:
     assert bench.decide() == Decision()
+
+
+def test_after_an_answer_one_more_look_brings_rest() -> None:
+    bench = Bench()
+    bench.set("stick", condition=Condition.BROKEN)
+    bench.ask("a")
+    assert not bench.decide().is_at_rest
+    bench.after(CPU_MS)
+    bench.finish("cpu")
+    bench.after(1000)
+    assert bench.decide().is_at_rest
+
+
+def test_a_stick_that_owes_an_answer_leaves_no_rest(bench: Bench) -> None:
+    bench.ask("a")
+    bench.decide()
+    bench.after(1000)
+    assert not bench.decide().is_at_rest
+
+
+def test_heat_leaves_no_rest_until_it_is_over(bench: Bench) -> None:
+    bench.pressure = Pressure(temperature_c=81.0)
+    assert not bench.decide().is_at_rest
+    bench.pressure = Pressure(temperature_c=60.0)
+    found = []
+    for _ in range(30):
+        bench.after(1000)
+        found.append((decision := bench.decide()).is_at_rest)
+        assert decision.is_at_rest == (decision.rung == 0)
+    assert found[-1]
+
+
+def test_a_rung_that_was_not_looked_at_just_now_leaves_no_rest(bench: Bench) -> None:
+    assert bench.decide().is_at_rest
+    bench.after(1)
+    assert not bench.decide().is_at_rest
