@@ -362,9 +362,7 @@ class Publisher(Worker):
     def _send_said(self, link: Link) -> None:
         while self._said and self._room(link) > 0:
             notice, properties = self._said.popleft()
-            message_id = link.send(notice, properties)
-            if notice.qos:
-                self._notices[message_id] = notice
+            self._send_notice(link, notice, properties)
 
     def _hand_on(self, link: Link) -> None:
         for message in link.take_incoming():
@@ -382,9 +380,20 @@ class Publisher(Worker):
             if not link.takes(notice):
                 self._note_refusal(PACKET_TOO_LARGE, notice.topic)
                 continue
-            message_id = link.send(notice)
-            if notice.qos:
-                self._notices[message_id] = notice
+            self._send_notice(link, notice)
+
+    def _send_notice(self, link: Link, notice: Notice, properties: Packable | None = None) -> int:
+        """Send what is no row of the ledger; return its message id."""
+        message_id = link.send(notice, properties)
+        if notice.qos:
+            self._note_question()
+            self._notices[message_id] = notice
+        return message_id
+
+    def _note_question(self) -> None:
+        """Count the broker's silence from now on, if it had nothing to answer before."""
+        if not self._rows and not self._notices:
+            self._progress_ns = self._clock.monotonic_ns()
 
     def _room(self, link: Link) -> int:
         """Return how many messages the broker takes now, of whatever kind."""
@@ -408,9 +417,7 @@ class Publisher(Worker):
             return
         page = self._catch_up.next_page(link.maximum_packet_bytes)
         if page is not None:
-            message_id = link.send(page.notice, page.properties)
-            self._notices[message_id] = page.notice
-            self._pages.add(message_id)
+            self._pages.add(self._send_notice(link, page.notice, page.properties))
 
     def _may_send_page(self, link: Link) -> bool:
         is_room = self._room(link) > 0 and len(self._pages) < PAGES_ON_THE_WAY
@@ -440,8 +447,7 @@ class Publisher(Worker):
             self._give_up(change, PACKET_TOO_LARGE)
             notice = self._ledger_notice(change, age_ns)
             is_too_large = not link.takes(notice)
-        if not len(self._window):
-            self._progress_ns = self._clock.monotonic_ns()
+        self._note_question()
         self._window.offer(change.row)
         if is_too_large:
             self._refuse(change, PACKET_TOO_LARGE)

@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
@@ -16,6 +17,7 @@ from camera_app.clock import SystemClock, nanoseconds
 from camera_app.demo.broker import free_port
 from camera_app.publish.buffered import BufferedSocket
 from camera_app.publish.client import Publisher
+from camera_app.publish.payloads import availability_message
 from camera_app.store import CommittedChange, EventStore
 from tests.publish.conftest import Camera, Received, Subscriber, make_change
 from tests.publish.mosquitto import LIMIT_S, Mosquitto, users_only
@@ -441,6 +443,29 @@ def test_a_broker_that_acknowledges_nothing_is_left(camera: Cameras) -> None:
         assert cam.store.stats().backlog == 3
         old.acknowledges = True
         assert cam.publisher.wait_drained(LIMIT_S)
+
+
+def test_a_broker_that_had_nothing_to_answer_for_long_is_given_its_time(
+    broker: Brokers, camera: Cameras
+) -> None:
+    """Its silence counts from the question on; what is told next only wakes the thread."""
+    running = broker()
+    cam = camera(running.port, acknowledge_limit_s=1.0)
+    cam.publisher.start()
+    assert wait_until(lambda: cam.board.is_confirmed(AVAILABILITY, availability_message(True)))
+    quiet_until_s = time.monotonic() + 1.1
+    assert wait_until(lambda: time.monotonic() > quiet_until_s)
+
+    running.signal(signal.SIGSTOP)
+    try:
+        for topic in ("first", "second"):
+            cam.board.put(f"{ROOT}/{topic}", b"news")
+            assert wait_until(lambda: not cam.board._untold)
+    finally:
+        running.signal(signal.SIGCONT)
+    assert wait_until(lambda: cam.board.is_confirmed(f"{ROOT}/second", b"news"))
+    stats = cam.publisher.stats()
+    assert (stats.connects, stats.reconnects, stats.last_error) == (1, 0, "")
 
 
 def test_a_broker_that_falls_silent_is_noticed_within_the_keepalive(
