@@ -99,6 +99,12 @@ class StateBoard:
         with self._lock:
             self._on_change = on_change
 
+    def unsubscribe(self, on_change: Callable[[], None]) -> None:
+        """Call this no more; who subscribed since, in its place, is called on."""
+        with self._lock:
+            if self._on_change == on_change:
+                self._on_change = _nobody
+
 
 def _rank(topic: str) -> tuple[int, int]:
     """Sort availability first, and there the device's own before the cameras'.

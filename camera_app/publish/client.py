@@ -47,8 +47,10 @@ BURSTS_A_WINDOW = 4
 FRESH_LIMIT = 256
 # Acknowledged rows that the store has not taken out yet; with a full disk they would pile up.
 SETTLING_LIMIT = 5000
-# paho wants to look at its timers about once a second.
+# How often to look whether the store has caught up, of which it does not tell.
 TICK_S = 1.0
+# All else wakes the thread; so often it looks anyway, and gives the sign of life that it owes.
+IDLE_S = 20.0
 # A broker may answer pings and yet acknowledge nothing; then another connection is tried.
 ACKNOWLEDGE_LIMIT_S = 30.0
 GOODBYE_LIMIT_S = 1.5
@@ -231,7 +233,7 @@ class Publisher(Worker):
         link, self._link = self._link, None
         if link is not None and link.is_greeted:
             self._say_goodbye(link)
-        self._board.subscribe(_nobody)
+        self._board.unsubscribe(self._waker.wake)
         self._waker.close()
         self._outbox.close()
         self._catch_up.close()
@@ -576,10 +578,15 @@ class Publisher(Worker):
         return is_waiting and now_ns - self._progress_ns > self._acknowledge_limit_ns
 
     def _wait_s(self) -> float:
-        """Return how long to wait for the broker when there is nothing to send."""
-        if self._resume_ns is None:
-            return TICK_S
-        return min(TICK_S, max(0.0, seconds(self._resume_ns - self._clock.monotonic_ns())))
+        """Return how long to wait for the broker, or to be woken, when there is nothing to send."""
+        dues_ns = []
+        if self._rows or self._notices:
+            dues_ns.append(self._progress_ns + self._acknowledge_limit_ns + 1)
+        if self._resume_ns is not None and not self._rows:  # else their answers come first
+            dues_ns.append(self._resume_ns)
+        longest_s = TICK_S if self._has_more else IDLE_S
+        now_ns = self._clock.monotonic_ns()
+        return min([longest_s, *(max(0.0, seconds(due_ns - now_ns)) for due_ns in dues_ns)])
 
     # Stopping
 
@@ -592,7 +599,3 @@ class Publisher(Worker):
         while (self._notices or self._rows) and link.end is None and not deadline.is_over:
             self._take(link.pump(min(TICK_S, deadline.remaining_s())))
         link.close()
-
-
-def _nobody() -> None:
-    """Stand in where nobody listens to the board any more."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import socket
 import ssl
+import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -86,8 +87,17 @@ class _BufferedClient(paho.Client):
     """paho behind a `BufferedSocket`, and with an ear of its own for acknowledgements.
 
     paho has no public place for either, so methods of its inside are overridden, which tests
-    watch: should the first be called no more, all works, but slowly.
+    watch: should the first be called no more, all works, but slowly. Nor does it tell when it wants
+    to look at its timers.
     """
+
+    @property
+    def timers_due_s(self) -> float:
+        """How long it is until paho has to ask whether the broker is there, or to give it up."""
+        began_s = [self._last_msg_out, self._last_bytes_received]
+        if self._ping_t > 0:  # asked, and not answered
+            began_s.append(self._ping_t)
+        return min(began_s) + self._keepalive - time.monotonic()
 
     def _handle_pubackcomp(self, cmd: Any) -> Any:
         """Read an acknowledgement: its message id and its code, whatever that is.
@@ -333,11 +343,14 @@ class Link:
             opened.flush()
 
     def pump(self, timeout_s: float) -> list[Answer]:
-        """Write, wait for the broker or the waker, read; return the broker's answers."""
+        """Write, wait for the broker or the waker, read; return the broker's answers.
+
+        Waits no longer than until paho's timers are due.
+        """
         self.flush()
         opened = self._opened
         if opened is not None:
-            self._wait(opened, timeout_s)
+            self._wait(opened, min(timeout_s, self._client.timers_due_s))
             self._client.loop_read()
             self._client.loop_misc()
             self.flush()

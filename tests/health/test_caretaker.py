@@ -15,6 +15,7 @@ import pytest
 from camera_app import roster
 from camera_app.app import App
 from camera_app.capture.live import LiveSource
+from camera_app.clock import nanoseconds
 from camera_app.config import parse_config
 from camera_app.health import Heartbeat, Notifier, watchdog
 from camera_app.health.caretaker import LOOK_EVERY_S, look_every_s
@@ -24,10 +25,11 @@ from camera_app.logs import begin_logging, tap
 from camera_app.logs.tap import StderrTap
 from camera_app.media import film_keeper
 from camera_app.pipeline.worker import CameraWorker
-from camera_app.publish import hub
+from camera_app.publish import client, hub
 from camera_app.publish.client import Publisher
 from camera_app.publish.hub import Hub
 from camera_app.roster import Vital
+from camera_app.scheduling import executor
 from camera_app.scheduling.cpu import CpuSeats
 from camera_app.scheduling.executor import Executor
 from camera_app.store import writer
@@ -88,7 +90,9 @@ def levers(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Lever]]:
     )
     # What a thread owes before it has promised anything.
     monkeypatch.setattr(roster, "ROUND_LIMIT_S", roster.ROUND_LIMIT_S / FASTER)
-    waits = ((film_keeper, "WAIT_S"), (hub, "IDLE_S"), (writer, "IDLE_S"), (tap, "TICK_S"))
+    waits = ((film_keeper, "WAIT_S"), (hub, "IDLE_S"), (writer, "IDLE_S"), (client, "IDLE_S"))
+    waits += ((tap, "TICK_S"),)
+    monkeypatch.setattr(executor, "RESTING_WAIT_NS", nanoseconds(0.2))
     for module, name in waits:
         monkeypatch.setattr(module, name, 0.2)  # they would wait for others longer than time runs
     monkeypatch.setattr(watchdog, "CAMERA_LIMIT_S", watchdog.CAMERA_LIMIT_S / FASTER)

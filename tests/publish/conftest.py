@@ -18,7 +18,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from camera_app.capture.backoff import BackOff
 from camera_app.clock import SystemClock
 from camera_app.config import MqttSettings, RetentionSettings
-from camera_app.publish import Publisher, StateBoard
+from camera_app.publish import Publisher, StateBoard, client
 from camera_app.store import EventStore
 from camera_app.values import BestMoment, Box, ChangeType, Event, EventChange, Size
 from tests import wire
@@ -180,6 +180,12 @@ class Camera:
     store: EventStore
     publisher: Publisher
     board: StateBoard
+
+
+@pytest.fixture(autouse=True)
+def nobody_comes_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The publisher looks when there is something to do, and at no other time."""
+    monkeypatch.setattr(client, "IDLE_S", 3600.0)
 
 
 @pytest.fixture

@@ -59,6 +59,20 @@ def test_who_listens_is_called_for_each_change_and_not_for_the_same_value() -> N
     assert len(calls) == 2
 
 
+def test_who_leaves_does_not_take_the_listener_along_that_came_after_it() -> None:
+    board = StateBoard()
+    calls: list[str] = []
+    before, after = lambda: calls.append("before"), lambda: calls.append("after")
+    board.subscribe(before)
+    board.subscribe(after)
+    board.unsubscribe(before)
+    board.put("a", b"1")
+    board.unsubscribe(after)
+    board.put("a", b"2")
+
+    assert calls == ["after"]
+
+
 def test_a_notice_says_how_it_is_to_be_sent() -> None:
     board = StateBoard()
     board.put("a", b"1", retain=False, qos=0)
