@@ -175,6 +175,22 @@ class Rgb:
 Picture = Yuv420 | Rgb
 
 
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """What moves in one frame.
+
+    Attributes:
+        boxes: Around everything that moves, in pixels of the frame; none overlap.
+        share: How much of the picture counts as motion, 0.0 to 1.0.
+        is_scene_change: The whole picture changed at once: a lamp, night mode, a moved camera.
+            The one box is then the whole frame.
+    """
+
+    boxes: tuple[Box, ...]
+    share: float
+    is_scene_change: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One picture of one camera.
@@ -185,12 +201,14 @@ class Frame:
             frames that were delivered; a reconnected source goes on counting.
         captured_ns: Monotonic time of capture; in replay the clip's own time stamp.
         picture: The pixels, privacy masks already painted over.
+        motion: What moves in it, if its source has looked; None: nobody has.
     """
 
     camera: str
     sequence: int
     captured_ns: int
     picture: Yuv420
+    motion: Motion | None = None
 
     @property
     def size(self) -> Size:

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camera_app.assembly.telling import Telling
-from camera_app.capture import FilmSource, LiveSource
+from camera_app.capture import Doorway, FilmSource, GateMeans, LiveSource
 from camera_app.clock import Clock
-from camera_app.config import CameraSettings
+from camera_app.config import CameraSettings, MotionSettings
 from camera_app.control import FACE, BestShots, Shown, Steered, has_same_feed
 from camera_app.errors import ModelError
 from camera_app.events import event_id, random_bits
 from camera_app.health import CameraFigures, Place, SnapshotFolder, places_of
 from camera_app.media import FilmFolder, FilmKeeper, Recorder, SnapshotKeeper
 from camera_app.models import ModelSet
-from camera_app.pipeline import Asked, Asking, CameraWatch, CameraWorker, Doorway, ModelChoice
+from camera_app.pipeline import Asked, Asking, CameraWatch, CameraWorker, ModelChoice
 from camera_app.publish import StateBoard, Topics, availability_message
 from camera_app.values import EventChange
 
@@ -187,7 +187,7 @@ class Camera:
 
     def watch(self) -> None:
         """Begin to look, and to tell."""
-        self.source.deliver_to(self._frames)
+        self.source.deliver_to(self._frames, _gate_of(self.settings.motion))
         self._telling.tell_counts(())
         self.worker.start()
 
@@ -252,6 +252,13 @@ def _checked_choices(
             remedy="Name one of those, or leave it out",
         )
     return choices
+
+
+def _gate_of(settings: MotionSettings) -> GateMeans | None:
+    """Return how a source looks for motion; None: it does not."""
+    if not settings.enabled:
+        return None
+    return GateMeans(settings.threshold, settings.min_area_share, settings.background_s)
 
 
 def _new_event_id(wall_ns: int) -> str:

@@ -36,8 +36,8 @@ class SourceCosts:
         width: Of its pictures, pixels.
         height: The same.
         codec: How they come.
-        decode_ms: Processor time of its child for each picture that comes.
-        frame_ms: Processor time of the service for each that is kept: hand-over and motion gate.
+        decode_ms: Processor time of its child for each picture that comes, motion gate and all.
+        frame_ms: Processor time of the service for each that is kept, if nothing moves in it.
         memory_bytes: Of the child, and what the service grows by.
         still_ms: Processor time of making a JPEG.
         still_bytes: Size of one.

@@ -1,7 +1,7 @@
 """Where frames come from: recorded clips, live sources, and the motion gate behind them.
 
 What is listed here is imported when it is first asked for: a source child imports this package
-too, and starts in a fraction of the time without OpenCV and what else only the parent uses.
+too, and starts in a fraction of the time without what only the parent uses.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from camera_app.capture.clip import ClipReader
+    from camera_app.capture.doorway import Doorway
     from camera_app.capture.file import ClipInfo
     from camera_app.capture.film_source import FilmSource
     from camera_app.capture.live import LiveSource, SourceStats
-    from camera_app.capture.motion import Motion, MotionGate
+    from camera_app.capture.motion import MotionGate
     from camera_app.capture.synthetic import Scene, SyntheticReader
     from camera_app.capture.wire import (
         UNFINISHED,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         FilmNews,
         FilmOrder,
         FilmWish,
+        GateMeans,
         unfinished,
     )
 
@@ -29,13 +31,14 @@ __all__ = [
     "UNFINISHED",
     "ClipInfo",
     "ClipReader",
+    "Doorway",
     "FilmEnd",
     "FilmNews",
     "FilmOrder",
     "FilmSource",
     "FilmWish",
+    "GateMeans",
     "LiveSource",
-    "Motion",
     "MotionGate",
     "Scene",
     "SourceStats",
@@ -47,13 +50,14 @@ _HOMES = {
     "UNFINISHED": "wire",
     "ClipInfo": "file",
     "ClipReader": "clip",
+    "Doorway": "doorway",
     "FilmEnd": "wire",
     "FilmNews": "wire",
     "FilmOrder": "wire",
     "FilmSource": "film_source",
     "FilmWish": "wire",
+    "GateMeans": "wire",
     "LiveSource": "live",
-    "Motion": "motion",
     "MotionGate": "motion",
     "Scene": "synthetic",
     "SourceStats": "live",

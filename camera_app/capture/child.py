@@ -19,6 +19,7 @@ from camera_app.capture.filming import FilmDesk, FilmMeans
 from camera_app.capture.masks import MaskPainter
 from camera_app.capture.source import Reader, Reason, Shot, reason_of
 from camera_app.capture.thinning import Thinner
+from camera_app.capture.watchman import Watchman
 from camera_app.capture.wire import Counts, Ending, FrameSender
 from camera_app.children import Channel, ChannelClosed, bound_memory
 from camera_app.clock import NS_PER_S, seconds
@@ -55,6 +56,7 @@ class Errand:
         masks: Corners of each privacy mask, as shares.
         films: How films are made here, should they be wanted.
         is_for_films: Nobody looks at it: no picture is decoded, films are all that comes of it.
+        show_every_s: A picture comes this often though nothing moves and nobody waits for it.
     """
 
     source: str
@@ -65,6 +67,7 @@ class Errand:
     masks: tuple[tuple[tuple[float, float], ...], ...] = ()
     films: FilmMeans = field(default_factory=FilmMeans)
     is_for_films: bool = False
+    show_every_s: float = 0.5
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Errand:
@@ -227,7 +230,7 @@ class _Passing:
         """Say now and then that it lives: for the parent these are pictures left out."""
         now_ns = time.monotonic_ns()
         if now_ns - self._counted_ns >= _COUNTS_EVERY_NS:
-            self._sender.send_counts(Counts(self._passed, 0, 0))
+            self._sender.send_counts(Counts(self._passed))
             self._counted_ns = now_ns
 
 
@@ -240,6 +243,7 @@ class _Delivery:
         self._sender = sender
         self._thinner = Thinner(errand.fps)
         self._painter = MaskPainter(errand.masks)
+        self._watchman = Watchman(errand.show_every_s)
         self._thinned = 0
         self._began_ns = time.monotonic_ns()
         self._counted_ns = self._began_ns
@@ -266,8 +270,18 @@ class _Delivery:
         self._last_captured_ns = max(captured_ns, self._last_captured_ns + 1)
         picture = self._painter.painted(shot.picture())
         self._desk.show(picture, self._last_captured_ns)
-        self._sender.send(picture, self._last_captured_ns, self._counts())
+        self._heed()
+        motion = self._watchman.motion_in(picture.luma, self._last_captured_ns)
+        if self._watchman.holds_back(motion, self._last_captured_ns):
+            self._report()
+            return
+        self._sender.send(picture, self._last_captured_ns, self._counts(), motion)
         self._counted_ns = self._last_captured_ns
+
+    def _heed(self) -> None:
+        attention, self._sender.attention = self._sender.attention, None
+        if attention is not None:
+            self._watchman.heed(attention)
 
     def _wait_for(self, shot: Shot) -> None:
         """Listen until a recorded picture would have come, had it been filmed now."""
@@ -283,4 +297,6 @@ class _Delivery:
             self._counted_ns = now_ns
 
     def _counts(self) -> Counts:
-        return Counts(self._thinned, self._reader.corrupt, self._sender.no_slot)
+        return Counts(
+            self._thinned, self._reader.corrupt, self._sender.no_slot, self._watchman.still
+        )

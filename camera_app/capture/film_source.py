@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from camera_app.capture.backoff import BackOff
 from camera_app.capture.child import Errand
+from camera_app.capture.doorway import Doorway
 from camera_app.capture.live import LiveSource, errand_of
 from camera_app.capture.wire import FilmNews, FilmOrder, Said
 from camera_app.clock import Clock
 from camera_app.roster import ROUND_LIMIT_S
-from camera_app.threads import LatestBox
 
 if TYPE_CHECKING:  # the child imports this room, and does without the configuration's library
     from camera_app.config import CameraSettings
@@ -51,7 +51,7 @@ class FilmSource(LiveSource):
             name,
             film_stream_of(settings),
             clock,
-            LatestBox(),  # nothing is ever put there
+            Doorway(),  # nothing is ever put there
             on_change=on_change,
             on_film=on_film,
             back_off=back_off,

@@ -11,8 +11,9 @@ import random
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 from camera_app.capture.address import (
     PASSWORD_PLACE,
@@ -22,15 +23,18 @@ from camera_app.capture.address import (
 )
 from camera_app.capture.backoff import BackOff
 from camera_app.capture.child import ENTRY, Errand
+from camera_app.capture.doorway import Doorway
 from camera_app.capture.filming import FilmMeans
 from camera_app.capture.source import Reason, SourceRefused, reason_of
 from camera_app.capture.wire import (
+    Attention,
     Counts,
     Delivery,
     Ending,
     FilmNews,
     FilmOrder,
     FrameReceiver,
+    GateMeans,
     Said,
     Unintelligible,
 )
@@ -51,6 +55,9 @@ _log = logging.getLogger(__name__)
 OPENING_LIMIT_S = 15.0
 # What an orderly close may take: telling a camera to end its session, giving a device back.
 STOP_GRACE_S = 0.5
+# While nothing moves a frame comes this often all the same: whoever wants to see the newest one
+# need not wait, and the source is known to live.
+SHOW_EVERY_S = 0.5
 # Frames over which the rate is measured.
 _RATE_FRAMES = 50
 
@@ -82,13 +89,6 @@ class SourceStats:
     state: str = "not started"
 
 
-class FrameSink(Protocol):
-    """Where a source leaves its newest frame."""
-
-    def put(self, frame: Frame, /) -> None:
-        """Offer a frame; must not wait."""
-
-
 class LiveSource(Worker):
     """Delivers the frames of one camera, whatever happens to it.
 
@@ -103,7 +103,7 @@ class LiveSource(Worker):
         name: str,
         settings: CameraSettings,
         clock: Clock,
-        frames: FrameSink,
+        frames: Doorway,
         *,
         on_change: Callable[[bool], None] | None = None,
         on_film: Callable[[FilmNews | None], None] | None = None,
@@ -125,7 +125,8 @@ class LiveSource(Worker):
         self._guard = threading.Lock()  # guards every field below
         self._child: ChildProcess | None = None
         self._count = 0
-        self._recent_ns: deque[int] = deque(maxlen=_RATE_FRAMES)
+        # Capture times of frames, and how many there were with each.
+        self._recent: deque[tuple[int, int]] = deque(maxlen=_RATE_FRAMES)
         self._is_delivering = False
         self._lost: Counter[str] = Counter()
         self._dropped_before: Counter[str] = Counter()  # by children that have ended
@@ -133,6 +134,8 @@ class LiveSource(Worker):
         self._state = "not started"
         self._order = FilmOrder()
         self._is_order_sent = True
+        self._attention = Attention()
+        self._is_attention_sent = True
 
     def start(self) -> None:
         super().start()
@@ -159,18 +162,37 @@ class LiveSource(Worker):
             dropped = self._dropped_before + _as_counter(self._dropped)
             return SourceStats(
                 frames=self._count,
-                fps=_rate(self._recent_ns) if self._is_delivering else 0.0,
+                fps=_rate(self._recent) if self._is_delivering else 0.0,
                 is_delivering=self._is_delivering,
-                last_frame_ns=self._recent_ns[-1] if self._recent_ns else None,
+                last_frame_ns=self._recent[-1][0] if self._recent else None,
                 restarts=max(0, self._lives - 1),
                 lost=dict(self._lost),
                 dropped=dict(dropped),
                 state=self._state,
             )
 
-    def deliver_to(self, frames: FrameSink) -> None:
-        """Leave the newest frame there from now on; from any thread."""
-        self._frames = frames
+    def deliver_to(self, frames: Doorway, gate: GateMeans | None = None) -> None:
+        """Leave the newest frame there from now on; from any thread.
+
+        Args:
+            frames: Where; says until when nothing is wanted that is still.
+            gate: How to look for motion; None: not at all.
+        """
+        with self._guard:
+            self._frames = frames
+            self._attend(Attention(gate))
+        frames.tell_rest_to(partial(self._rest_until, frames))
+
+    def _rest_until(self, frames: Doorway, until_ns: int) -> None:
+        with self._guard:
+            if frames is self._frames:  # and not one from which another has taken over
+                self._attend(replace(self._attention, rests_until_ns=until_ns))
+
+    def _attend(self, attention: Attention) -> None:
+        """Want something else of the child; with the guard held."""
+        self._attention, self._is_attention_sent = attention, False
+        if self._child is not None:
+            self._child.channel.interrupt()
 
     def run_once(self) -> None:
         """Live through one child, and wait before the next."""
@@ -265,12 +287,15 @@ class LiveSource(Worker):
         child.end(grace_s=deadline.remaining_s())
 
     def _pass_order(self, receiver: FrameReceiver) -> None:
-        """Tell the child what is to be filmed, if it does not know."""
+        """Tell the child what is to be filmed, and what it is to look for, if it does not know."""
         with self._guard:
-            order, is_sent = self._order, self._is_order_sent
-            self._is_order_sent = True
-        if not is_sent:
+            order, is_order_sent = self._order, self._is_order_sent
+            attention, is_attention_sent = self._attention, self._is_attention_sent
+            self._is_order_sent = self._is_attention_sent = True
+        if not is_order_sent:
             receiver.send_order(order)
+        if not is_attention_sent:
+            receiver.send_attention(attention)
 
     def _take(self, said: Said | None) -> bool:
         """Pass on what came; return whether it shows that the source lives."""
@@ -280,22 +305,30 @@ class LiveSource(Worker):
         if isinstance(said, FilmNews):
             self._tell_of_film(said)
         elif isinstance(said, Counts):
-            with self._guard:
-                is_alive = said.thinned > self._dropped.thinned
-                self._dropped = said
-            return is_alive
+            return self._take_counts(said)
         return False
 
+    def _take_counts(self, counts: Counts) -> bool:
+        """Note what did not come across; return whether it shows that the source lives."""
+        with self._guard:
+            before, self._dropped = self._dropped, counts
+            still = counts.still - before.still
+            self._count += still
+        if still:
+            self._frames.note_still(still)
+        return still > 0 or counts.thinned > before.thinned
+
     def _deliver(self, said: Delivery) -> None:
+        self._take_counts(said.counts)
         with self._guard:
             is_first = not self._is_delivering
             sequence = self._count
             self._count += 1
-            self._recent_ns.append(said.captured_ns)
-            self._dropped = said.counts
+            self._recent.append((said.captured_ns, self._count))
         if is_first:
             self._begin_delivery()
-        self._frames.put(Frame(self._camera, sequence, said.captured_ns, said.picture))
+        frame = Frame(self._camera, sequence, said.captured_ns, said.picture, said.motion)
+        self._frames.put(frame)
 
     def _begin_delivery(self) -> None:
         self._delivering_since_ns = self._clock.monotonic_ns()
@@ -311,7 +344,7 @@ class LiveSource(Worker):
             was_delivering, self._is_delivering = self._is_delivering, False
             self._dropped_before += _as_counter(self._dropped)
             self._dropped = Counts()
-            self._recent_ns = deque(list(self._recent_ns)[-1:], maxlen=_RATE_FRAMES)
+            self._recent = deque(list(self._recent)[-1:], maxlen=_RATE_FRAMES)
         if not was_delivering:
             return 0.0
         self._tell(False)
@@ -330,6 +363,7 @@ class LiveSource(Worker):
         with self._guard:
             self._child = child
             self._is_order_sent = self._order == FilmOrder()  # which a new child does by itself
+            self._is_attention_sent = self._attention == Attention()
 
     def _set_state(self, state: str) -> None:
         with self._guard:
@@ -360,6 +394,7 @@ def errand_of(settings: CameraSettings) -> Errand:
         height=settings.height,
         rtsp_transport=settings.rtsp_transport,
         masks=tuple(mask.polygon for mask in settings.privacy_masks),
+        show_every_s=min(SHOW_EVERY_S, settings.deadline_s / 2),
         films=FilmMeans(
             method=settings.recording.method,
             before_s=settings.recording.before_s,
@@ -387,7 +422,10 @@ def _as_counter(counts: Counts) -> Counter[str]:
     return Counter(thinned=counts.thinned, corrupt=counts.corrupt, no_slot=counts.no_slot)
 
 
-def _rate(stamps_ns: deque[int]) -> float:
-    """Return frames a second from capture times, 0.0 for fewer than two."""
-    span_s = seconds(stamps_ns[-1] - stamps_ns[0]) if len(stamps_ns) > 1 else 0.0
-    return (len(stamps_ns) - 1) / span_s if span_s else 0.0
+def _rate(recent: deque[tuple[int, int]]) -> float:
+    """Return frames a second from capture times and counts, 0.0 for fewer than two."""
+    if len(recent) < 2:
+        return 0.0
+    (first_ns, first), (last_ns, last) = recent[0], recent[-1]
+    span_s = seconds(last_ns - first_ns)
+    return (last - first) / span_s if span_s else 0.0

@@ -14,7 +14,6 @@ cameras adapt their exposure to whoever walks in.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -22,9 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from camera_app.clock import seconds
-from camera_app.values import Box, Pixels, Size
+from camera_app.values import Box, Motion, Pixels, Size
 
 if TYPE_CHECKING:
+    from camera_app.capture.wire import GateMeans
     from camera_app.config import MotionSettings
 
 Grid = npt.NDArray[np.float32]
@@ -53,26 +53,10 @@ MOVING_SHARE = 0.25
 JOINING = np.ones((3, 3), np.uint8)
 
 
-@dataclass(frozen=True, slots=True)
-class Motion:
-    """What moves in one frame.
-
-    Attributes:
-        boxes: Around everything that moves, in pixels of the frame; none overlap.
-        share: How much of the picture counts as motion, 0.0 to 1.0.
-        is_scene_change: The whole picture changed at once: a lamp, night mode, a moved camera.
-            The one box is then the whole frame.
-    """
-
-    boxes: tuple[Box, ...]
-    share: float
-    is_scene_change: bool = False
-
-
 class MotionGate:
     """Watches one camera. Owned by one thread."""
 
-    def __init__(self, settings: MotionSettings) -> None:
+    def __init__(self, settings: MotionSettings | GateMeans) -> None:
         self._settings = settings
         self._size: Size | None = None
         self._last_ns = 0

@@ -5,12 +5,15 @@ the slot back when it has no more use for the frame, and copies what it keeps fo
 no free slot only while the parent is busy; then its newest frame is dropped, and counted.
 
 Child to parent: `M` memory (with a descriptor), `F` frame, `C` counts, `V` news of a film, `E` the
-end and why. Parent to child: `R` slot given back, `O` what is to be filmed, `S` stop.
+end and why. Parent to child: `R` slot given back, `O` what is to be filmed, `W` what of all that
+moves or is still is wanted, `S` stop.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import os
 import struct
 import weakref
@@ -23,7 +26,7 @@ import numpy as np
 from camera_app.capture.source import MOST_PIXELS
 from camera_app.children import Channel, Packet, attach_shared, make_shared
 from camera_app.threads import Deadline
-from camera_app.values import ColourMatrix, Pixels, Size, Yuv420
+from camera_app.values import Box, ColourMatrix, Motion, Pixels, Size, Yuv420
 
 SLOTS = 5
 # Pictures that the parent may keep where they lie: the newest, the one before it until that is seen
@@ -37,12 +40,18 @@ LISTEN_EVERY_S = 0.25
 MOST_BYTES = 3 * MOST_PIXELS
 
 MEMORY, FRAME, COUNTS, FILM, END = b"M", b"F", b"C", b"V", b"E"
-RELEASE, ORDER, STOP = b"R", b"O", b"S"
+RELEASE, ORDER, WATCH, STOP = b"R", b"O", b"W", b"S"
+
+# Places where something moves that are told of one frame; a packet has room for so many.
+MOST_BOXES = 1000
 
 UNFINISHED = ".part"  # behind the name of a film that is being written, or was cut off
 
-_FRAME = struct.Struct("<cBBqQQQ")  # kind, generation, slot, captured_ns, then the counts
-_COUNTS = struct.Struct("<cQQQ")
+# Kind, generation, slot, captured_ns, then the counts; what moves comes behind it, if it is known.
+_FRAME = struct.Struct("<cBBqQQQQ")
+_COUNTS = struct.Struct("<cQQQQ")
+_MOTION = struct.Struct("<?d")  # whether the scene changes, share; then the boxes
+_BOX = struct.Struct("<4d")
 _RELEASE = struct.Struct("<cBB")  # kind, generation, slot
 
 
@@ -54,11 +63,46 @@ class Counts:
         thinned: Left out because the source is faster than asked.
         corrupt: Damaged, and so left out.
         no_slot: Dropped because the parent had not taken those before.
+        still: Held back because nothing moves in them, and the parent rests.
     """
 
     thinned: int = 0
     corrupt: int = 0
     no_slot: int = 0
+    still: int = 0
+
+    @property
+    def in_order(self) -> tuple[int, int, int, int]:
+        """The numbers as they are sent."""
+        return self.thinned, self.corrupt, self.no_slot, self.still
+
+
+@dataclass(frozen=True, slots=True)
+class GateMeans:
+    """How a child looks for motion: as `MotionSettings` says.
+
+    Attributes:
+        threshold: Difference in brightness that counts as change.
+        min_area_share: Smallest changed part of the picture that counts.
+        background_s: Seconds until what has stopped moving is background.
+    """
+
+    threshold: int
+    min_area_share: float
+    background_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """What the parent wants to know of what moves, whole: a newer one replaces an older one.
+
+    Attributes:
+        gate: How to look for motion; None: not at all.
+        rests_until_ns: What is still and was captured before that is not wanted.
+    """
+
+    gate: GateMeans | None = None
+    rests_until_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +252,11 @@ class FrameSender:
         self.no_slot = 0
         self.is_stopped = False
         self.order: FilmOrder | None = None  # the newest that came; whoever obeys takes it away
+        self.attention: Attention | None = None  # the same
 
-    def send(self, picture: Yuv420, captured_ns: int, counts: Counts) -> None:
+    def send(
+        self, picture: Yuv420, captured_ns: int, counts: Counts, motion: Motion | None = None
+    ) -> None:
         """Hand a picture over, or count it when there is no slot; `listen` now and then besides."""
         if not self._free:
             self.listen(0.0)
@@ -220,12 +267,11 @@ class FrameSender:
             return
         slot = self._free.pop()
         _copy(picture, self._slots[slot])
-        told = (counts.thinned, counts.corrupt, counts.no_slot)
-        self._channel.send(_FRAME.pack(FRAME, self._generation, slot, captured_ns, *told))
+        told = _FRAME.pack(FRAME, self._generation, slot, captured_ns, *counts.in_order)
+        self._channel.send(told if motion is None else told + _packed(motion))
 
     def send_counts(self, counts: Counts) -> None:
-        told = (counts.thinned, counts.corrupt, counts.no_slot)
-        self._channel.send(_COUNTS.pack(COUNTS, *told))
+        self._channel.send(_COUNTS.pack(COUNTS, *counts.in_order))
 
     def send_film(self, news: FilmNews) -> None:
         self._channel.send(FILM + json.dumps(asdict(news)).encode())
@@ -258,6 +304,8 @@ class FrameSender:
             self.is_stopped = True
         elif packet.data.startswith(ORDER):
             self.order = _order_of(json.loads(packet.data[1:]))
+        elif packet.data.startswith(WATCH):
+            self.attention = _attention_of(json.loads(packet.data[1:]))
         else:
             _, generation, slot = _RELEASE.unpack(packet.data)
             if generation == self._generation:
@@ -290,6 +338,7 @@ class Delivery:
     picture: Yuv420
     captured_ns: int
     counts: Counts
+    motion: Motion | None = None
 
 
 Said = Delivery | Counts | FilmNews | Ending
@@ -343,6 +392,9 @@ class FrameReceiver:
     def send_order(self, order: FilmOrder) -> None:
         self._channel.send(ORDER + json.dumps(asdict(order)).encode())
 
+    def send_attention(self, attention: Attention) -> None:
+        self._channel.send(WATCH + json.dumps(asdict(attention)).encode())
+
     def send_stop(self) -> None:
         self._channel.send(STOP)
 
@@ -362,11 +414,12 @@ class FrameReceiver:
         self._loans = [None] * SLOTS  # those of other memory matter no more
 
     def _delivery(self, data: bytes) -> Delivery:
-        _, generation, slot, captured_ns, *told = _FRAME.unpack(data)
+        _, generation, slot, captured_ns, *told = _FRAME.unpack_from(data)
         if self._layout is None or generation != self._generation or slot >= SLOTS:
             raise ValueError(f"a frame in slot {slot} of memory {generation}, which is not ours")
         picture = self._layout.over(self._held(slot, _RELEASE.pack(RELEASE, generation, slot)))
-        return Delivery(picture, captured_ns, Counts(*told))
+        motion = _unpacked(data[_FRAME.size :]) if len(data) > _FRAME.size else None
+        return Delivery(picture, captured_ns, Counts(*told), motion)
 
     def _held(self, slot: int, release: bytes) -> Pixels:
         """Return the bytes of a slot, to be kept for as long as anybody likes.
@@ -385,6 +438,25 @@ class FrameReceiver:
         channel = self._channel  # not the receiver, which holds the loan: that would be a circle
         self._loans[slot] = weakref.ref(lent, lambda _: channel.tell(release))
         return lent
+
+
+def _packed(motion: Motion) -> bytes:
+    boxes = motion.boxes[:MOST_BOXES]
+    corners = [_BOX.pack(box.left, box.top, box.right, box.bottom) for box in boxes]
+    return b"".join([_MOTION.pack(motion.is_scene_change, motion.share), *corners])
+
+
+def _unpacked(data: bytes) -> Motion:
+    is_scene_change, share = _MOTION.unpack_from(data)
+    corners = list(_BOX.iter_unpack(data[_MOTION.size :]))
+    if not all(map(math.isfinite, itertools.chain((share,), *corners))):
+        raise ValueError("motion in no place at all")
+    return Motion(tuple(Box(*edges) for edges in corners), share, is_scene_change)
+
+
+def _attention_of(said: dict[str, Any]) -> Attention:
+    gate = said["gate"]
+    return Attention(None if gate is None else GateMeans(**gate), said["rests_until_ns"])
 
 
 def _order_of(said: dict[str, Any]) -> FilmOrder:

@@ -1,7 +1,6 @@
 """One camera's way from frames to event changes; live and replay both drive it."""
 
 from camera_app.pipeline.asking import Asking, ModelChoice
-from camera_app.pipeline.doorway import Doorway
 from camera_app.pipeline.looking import Looker, LookPlan, ShedReason
 from camera_app.pipeline.merging import Look, merge_regions
 from camera_app.pipeline.times import FrameTimes, Step
@@ -15,7 +14,6 @@ __all__ = [
     "CameraWatch",
     "CameraWorker",
     "Concluded",
-    "Doorway",
     "FrameTimes",
     "Look",
     "LookPlan",

@@ -11,12 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from camera_app.capture import Motion
 from camera_app.clock import nanoseconds, seconds
 from camera_app.config import MotionSettings, RegionSettings
 from camera_app.pipeline.worth import HasRule, worth_of
 from camera_app.scheduling.load import Worth
-from camera_app.values import Box, Region, Size, Track, TrackState
+from camera_app.values import Box, Motion, Region, Size, Track, TrackState
 
 MIN_GAIN = 1.5  # a crop must show at least this much more detail than the whole frame
 SURE_SCORE = 0.4  # of the last detection, from which on a track needs no second look

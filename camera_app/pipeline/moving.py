@@ -5,8 +5,8 @@ What changes the whole picture at once, a lamp or the camera's night mode, is no
 
 from __future__ import annotations
 
-from camera_app.capture import Motion
 from camera_app.clock import nanoseconds
+from camera_app.values import Motion
 
 
 class MotionHold:

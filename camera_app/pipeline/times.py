@@ -13,8 +13,8 @@ from camera_app.histogram import Distribution, Histogram
 class Step(StrEnum):
     """What happens to a frame, in this order; together they are its latency."""
 
-    HAND_OVER = "hand_over"  # from capture until the camera's thread has it
-    GATE = "gate"  # motion gate, and where to look
+    HAND_OVER = "hand_over"  # from capture until the camera's thread has it; motion is looked for
+    GATE = "gate"  # whether and where to look
     LOOK = "look"  # the networks, with waiting for them
     TRACK = "track"  # tracks and events
     TELL = "tell"  # changes handed to the store, stills, counts

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from camera_app.capture import Motion, MotionGate
+from camera_app.capture import MotionGate
 from camera_app.config import CameraSettings, EventSettings
 from camera_app.events import LifeCycle, NewId
 from camera_app.pipeline.looking import Looker, LookPlan, ShedReason
@@ -24,6 +24,7 @@ from camera_app.values import (
     EventChange,
     Frame,
     FrameCounts,
+    Motion,
     Observation,
     Size,
     Track,
@@ -100,33 +101,16 @@ class CameraWatch:
         """Until when a frame in which nothing moves needs no look; 0: each is to be planned."""
         return 0 if self._gate is None else self._looker.still_until_ns(self._tracks)
 
-    def glance(self, frame: Frame) -> Motion | None:
-        """Return what moves in a frame; None: nothing, and the frame is shed.
-
-        For frames before `still_until_ns`, while nothing else is done here: that thread alone is
-        then the one that drives it.
-        """
-        assert self._gate is not None, "still_until_ns says so"
-        motion = self._gate.look(frame.picture.luma, frame.captured_ns)
-        if motion.boxes:
-            return motion
-        self._tally.pass_over(ShedReason.STILL)
-        return None
-
-    def plan(self, frame: Frame, motion: Motion | None = None) -> LookPlan:
+    def plan(self, frame: Frame) -> LookPlan:
         """Decide where to look in a frame.
 
         One that needs no look is shed here. One that does is under way until it is given to
         `conclude` or `give_up`.
-
-        Args:
-            frame: The frame.
-            motion: What `glance` found in it, if it was asked.
         """
         self._tally.begin()
+        motion: Motion | None = None
         if self._gate is not None:
-            if motion is None:
-                motion = self._gate.look(frame.picture.luma, frame.captured_ns)
+            motion = frame.motion or self._gate.look(frame.picture.luma, frame.captured_ns)
             self._moving.note(motion, frame.captured_ns)
         plan = self._looker.plan(frame.captured_ns, frame.size, motion, self._tracks)
         if plan.shed is not None:

@@ -14,13 +14,12 @@ from concurrent.futures import TimeoutError as LookTimeoutError
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from camera_app.capture import Motion
+from camera_app.capture import Doorway
 from camera_app.clock import Clock, nanoseconds, seconds
 from camera_app.config import EventSettings
 from camera_app.errors import DeviceError, ModelError
 from camera_app.histogram import percentile
 from camera_app.pipeline.asking import Asking, ModelChoice
-from camera_app.pipeline.doorway import Arrival, Doorway
 from camera_app.pipeline.looking import LookPlan, ShedReason
 from camera_app.pipeline.merging import Look
 from camera_app.pipeline.sight import Sight
@@ -146,7 +145,7 @@ class CameraWorker(Worker):
         self.camera = watch.name
         self._watch = watch
         self._frames = frames
-        frames.glance_with(self._glance)
+        frames.attend(self._pass_by, self._note_still)
         self._devices = devices
         self._asking = asking
         self._choices = tuple(choices)
@@ -206,15 +205,15 @@ class CameraWorker(Worker):
 
     def run_once(self) -> None:
         """Take the newest frame and see it through."""
-        arrival = self._frames.take(TAKE_S)
+        frame = self._frames.take(TAKE_S)
         self._count_replaced()
         self._obey()
-        if arrival is None:
+        if frame is None:
             self._rest_if_nothing_comes()
             self._tell_motion(self._clock.monotonic_ns())
         else:
-            self._take(arrival)
-        if arrival is None or self._taken % FRAMES_A_REPORT == 0:
+            self._take(frame)
+        if frame is None or self._taken % FRAMES_A_REPORT == 0:
             self._stats = self._current_stats()
         if self._wanted is self._orders:
             self._frames.rest_until(self._watch.still_until_ns)
@@ -248,7 +247,7 @@ class CameraWorker(Worker):
         orders, before = self._wanted, self._orders
         if orders is None or orders is before:
             return
-        self._frames.rest_until(0)  # a glance may be under way still
+        self._frames.rest_until(0)  # a frame may be passing by just now
         self._orders = orders
         if self._choices:
             self._asking = self._asking.of(self._choices, orders.variant, orders.muted)
@@ -262,26 +261,26 @@ class CameraWorker(Worker):
             self._sight.see(now_ns)  # not to look is no blindness
             self._tell(None, self._watch.begin_anew(now_ns, wall_ns, self._paused))
 
-    def _glance(self, frame: Frame) -> Motion | None:
-        """Do at the door what is to be done for a frame if it is still.
+    def _pass_by(self, frame: Frame) -> None:
+        """Do what is to be done for a frame that is still while nothing else is.
 
         On the source's thread, while this one waits, and only then.
         """
         self._stopwatch.begin(frame.captured_ns, self._clock.monotonic_ns())
-        motion = self._watch.glance(frame)
-        if motion is None:
-            self._stopwatch.end(Step.GATE, self._clock.monotonic_ns())
-            self._note_taken(frame)
-        return motion
+        self._note_still(1)
+        self._note_taken(frame)
 
-    def _take(self, arrival: Arrival) -> None:
+    def _note_still(self, frames: int) -> None:
+        self._watch.pass_over(ShedReason.STILL, frames)
+
+    def _take(self, frame: Frame) -> None:
         self._taken += 1
-        self._note_taken(arrival.frame)
+        self._note_taken(frame)
         if self._paused:
             self._watch.pass_over(ShedReason.PAUSED, 1)
-            self._tell_motion(arrival.frame.captured_ns)
+            self._tell_motion(frame.captured_ns)
         else:
-            self._see_through(arrival)
+            self._see_through(frame)
 
     def _note_taken(self, frame: Frame) -> None:
         self._last_frame_ns = frame.captured_ns
@@ -289,19 +288,18 @@ class CameraWorker(Worker):
         if orders is None or orders.keeps_newest:
             self._newest = frame
 
-    def _see_through(self, arrival: Arrival) -> None:
+    def _see_through(self, frame: Frame) -> None:
         """Follow one frame to its fate; a bug on the way must not leave it without one."""
         try:
-            self._follow(arrival)
+            self._follow(frame)
         finally:
             if self._watch.has_under_way:
                 self._watch.give_up(ShedReason.FAILED)
 
-    def _follow(self, arrival: Arrival) -> None:
-        frame = arrival.frame
+    def _follow(self, frame: Frame) -> None:
         self._sight.take(frame.captured_ns)
         self._stopwatch.begin(frame.captured_ns, self._clock.monotonic_ns())
-        plan = self._watch.plan(frame, arrival.motion)
+        plan = self._watch.plan(frame)
         planned_ns = self._clock.monotonic_ns()
         self._stopwatch.end(Step.GATE, planned_ns)
         self._tell_motion(frame.captured_ns)  # before the look: that takes a while

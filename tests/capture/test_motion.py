@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camera_app.capture import ClipReader, Motion, MotionGate
+from camera_app.capture import ClipReader, MotionGate
 from camera_app.capture.motion import merged
 from camera_app.clock import NS_PER_S
 from camera_app.config import MotionSettings
-from camera_app.values import Box, Pixels
+from camera_app.values import Box, Motion, Pixels
 
 WIDTH, HEIGHT = 768, 432
 STEP_NS = NS_PER_S // 10

@@ -1,24 +1,29 @@
 from __future__ import annotations
 
+import math
 import socket
+import struct
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from camera_app.capture.wire import (
+    MOST_BOXES,
     MOST_LENT,
     SLOTS,
+    Attention,
     Counts,
     Delivery,
     Ending,
     FrameReceiver,
     FrameSender,
+    GateMeans,
     Layout,
     Unintelligible,
 )
 from camera_app.children import Channel, make_shared
-from camera_app.values import ColourMatrix, Pixels, Size, Yuv420
+from camera_app.values import Box, ColourMatrix, Motion, Pixels, Size, Yuv420
 
 LIMIT_S = 5.0
 
@@ -146,6 +151,46 @@ def test_a_slot_given_back_late_is_not_one_of_the_new_memory(ends: Ends) -> None
     for _ in range(SLOTS):
         ends.sender.send(picture(3, (64, 48)), 3, Counts())
     assert ends.sender.no_slot == 1
+
+
+def test_what_moves_comes_across_with_its_picture(ends: Ends) -> None:
+    boxes = (Box(0, 8, 16, 24), Box(640.5, 0, 768, 432))
+    for motion in (None, Motion((), 0.0), Motion(boxes, 0.25), Motion(boxes[:1], 1.0, True)):
+        ends.sender.send(picture(1), 1, Counts(1, 2, 3, 4), motion)
+        got = ends.delivery()
+        assert (got.motion, got.counts) == (motion, Counts(1, 2, 3, 4))
+
+
+def test_however_much_moves_a_packet_has_room_for_it(ends: Ends) -> None:
+    boxes = tuple(Box(x, 0, x + 1, 1) for x in range(MOST_BOXES + 1))
+    ends.sender.send(picture(1), 1, Counts(), Motion(boxes, 1.0))
+    got = ends.delivery().motion
+    assert got is not None
+    assert got.boxes == boxes[:-1]
+
+
+def test_what_the_parent_wants_to_know_comes_across(ends: Ends) -> None:
+    for wanted in (Attention(GateMeans(12, 0.0005, 10.0), 77), Attention(None, 0)):
+        ends.receiver.send_attention(wanted)
+        ends.sender.listen(LIMIT_S)
+        assert ends.sender.attention == wanted
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        b"?",
+        struct.pack("<?d", False, 0.5) + bytes(31),
+        struct.pack("<?d", False, math.nan),
+        struct.pack("<?d4d", False, 0.5, 0, 0, math.inf, 1),
+    ],
+)
+def test_motion_that_makes_no_sense_is_an_error(ends: Ends, behind: bytes) -> None:
+    ends.sender.send(picture(1), 1, Counts())
+    assert ends.delivery()
+    ends.child.send(struct.pack("<cBBqQQQQ", b"F", 1, 0, 1, 0, 0, 0, 0) + behind)
+    with pytest.raises(Unintelligible):
+        ends.receiver.receive(LIMIT_S)
 
 
 def test_counts_ends_and_stops_are_told(ends: Ends) -> None:

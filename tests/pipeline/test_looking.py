@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camera_app.capture import Motion
 from camera_app.clock import nanoseconds
 from camera_app.config import MotionSettings, RegionSettings
 from camera_app.pipeline.looking import Looker, LookPlan, ShedReason, even_region, merge_overlapping
 from camera_app.scheduling.load import Worth
-from camera_app.values import Box, Region, Size, Track, TrackState
+from camera_app.values import Box, Motion, Region, Size, Track, TrackState
 
 FULL_HD = Size(1920, 1080)
 SMALL = Size(320, 240)

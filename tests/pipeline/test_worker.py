@@ -10,12 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 
+from camera_app.capture import Doorway
 from camera_app.clock import ManualClock, nanoseconds
 from camera_app.config import CameraSettings, EventSettings, MotionSettings
 from camera_app.errors import DeviceError
-from camera_app.pipeline import Asking, CameraWatch, CameraWorker, Doorway, ModelChoice, Orders
+from camera_app.pipeline import Asking, CameraWatch, CameraWorker, ModelChoice, Orders
 from camera_app.scheduling import Answer, Demand, DemandShed, ShedCause
-from camera_app.values import Box, ChangeType, Detection, Event, EventChange, Frame, Size, Yuv420
+from camera_app.values import (
+    Box,
+    ChangeType,
+    Detection,
+    Event,
+    EventChange,
+    Frame,
+    Motion,
+    Size,
+    Yuv420,
+)
 
 LIMIT_S = 5.0
 PERSON = Detection(Box(100, 100, 200, 300), "person", 0.9)
@@ -84,9 +95,10 @@ class Rig:
     ) -> None:
         self.concluded.release()
 
-    def put(self, picture: Yuv420 = PICTURE) -> None:
+    def put(self, picture: Yuv420 = PICTURE, motion: Motion | None = None) -> None:
         self.clock.advance(0.1)
-        self.frames.put(Frame("front", self.sequence, self.clock.monotonic_ns(), picture))
+        now_ns = self.clock.monotonic_ns()
+        self.frames.put(Frame("front", self.sequence, now_ns, picture, motion))
         self.sequence += 1
 
     def watch(self, *pictures: Yuv420) -> None:
@@ -359,35 +371,67 @@ def test_motion_is_over_when_the_owner_pauses_the_camera(gated: Rig) -> None:
     assert gated.motions == [False, True, False]
 
 
+NOTHING, SOMETHING = Motion((), 0.0), Motion((Box(0, 0, 80, 80),), 0.02)
+
+
+def rest(rig: Rig) -> None:
+    """Show one frame, in which nothing is, and wait until the camera rests."""
+    rig.seats.found = {"m": [], "n": []}
+    rig.watch(PICTURE)
+    rig.wait_until(lambda: rig.frames._rests_until_ns > 0)
+
+
 def test_a_camera_at_rest_counts_what_is_still_and_shows_it(gated: Rig) -> None:
-    """No thread is woken for such frames: `captured` rises before `put` has returned."""
-    gated.seats.found = {"m": [], "n": []}
-    gated.watch(patched(0))
-    gated.wait_until(lambda: gated.worker.stats.counts.looked_at == 1)
-    gated.wait_until(lambda: gated.frames._rests_until_ns > 0)
+    """No thread is woken for such frames: `captured` has risen when `put` returns."""
+    rest(gated)
     for number in range(20):
-        gated.put(patched(0))
+        gated.put(PICTURE, NOTHING)
         counts = gated.worker.stats.counts
         assert (counts.captured, counts.shed) == (number + 2, {"still": number + 1})
         newest = gated.worker.newest_frame
         assert newest is not None
         assert newest.captured_ns == gated.clock.monotonic_ns()
-    gated.watch(patched(200))
+    gated.frames.note_still(7)
+    assert gated.worker.stats.counts.shed == {"still": 27}
+    gated.put(PICTURE, SOMETHING)
+    gated.wait_until(lambda: gated.worker.stats.counts.looked_at == 2)
+    assert gated.motions[-1] is True
+
+
+def test_a_camera_at_rest_looks_again_when_it_is_time(gated: Rig) -> None:
+    rest(gated)
+    gated.clock.advance(5.0)
+    gated.put(PICTURE, NOTHING)
     gated.wait_until(lambda: gated.worker.stats.counts.looked_at == 2)
 
 
+def test_a_camera_does_not_rest_while_it_is_in_doubt(gated: Rig) -> None:
+    """Somebody seen once has to be seen again before anything is told, moving or not."""
+    gated.watch(PICTURE)
+    gated.wait_until(lambda: gated.worker.stats.counts.looked_at == 1)
+    gated.put(PICTURE, NOTHING)
+    gated.wait_until(lambda: gated.worker.stats.counts.looked_at == 2)
+
+
+def test_what_the_source_says_of_motion_is_not_looked_for_again(gated: Rig) -> None:
+    """The picture is all new, and yet the frame is shed: its source has seen that before."""
+    rest(gated)
+    gated.worker.order(orders())  # which ends the rest, so that the frame is planned
+    gated.put(patched(300), NOTHING)
+    gated.wait_until(lambda: gated.worker.stats.counts.shed == {"still": 1})
+
+
 def test_a_camera_at_rest_obeys_before_the_next_frame_is_kept(gated: Rig) -> None:
-    gated.seats.found = {"m": [], "n": []}
-    gated.watch(patched(0))
-    gated.wait_until(lambda: gated.frames._rests_until_ns > 0)
-    gated.put(patched(0))
+    rest(gated)
+    gated.put(PICTURE, NOTHING)
     assert gated.worker.newest_frame is not None
     gated.worker.order(orders("privacy", keeps_newest=False))
-    gated.watch(patched(0))
+    gated.watch(PICTURE)
     gated.wait_until(lambda: gated.worker.newest_frame is None)
-    gated.watch(patched(0), patched(50))
+    for shed in (2, 3):
+        gated.put(PICTURE, NOTHING)
+        gated.wait_until(lambda wanted=shed: gated.worker.stats.counts.shed["paused"] == wanted)  # type: ignore[misc]
     assert gated.worker.newest_frame is None
-    assert gated.worker.stats.counts.shed["paused"] == 3
 
 
 def test_nothing_is_told_of_motion_without_a_gate(rig: Rig) -> None:

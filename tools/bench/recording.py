@@ -26,13 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from camera_app.bench.processes import cpu_s_of
 from camera_app.capture import FilmOrder, FilmWish, LiveSource, encoding
 from camera_app.capture.copying import Copier
+from camera_app.capture.doorway import Doorway
 from camera_app.capture.file import FileReader
 from camera_app.capture.pieces import Piece, PieceRing
 from camera_app.clock import NS_PER_S, SystemClock
 from camera_app.config import CameraSettings
 from camera_app.kernel import numbers_of, tree
-from camera_app.threads import LatestBox
-from camera_app.values import Frame
 
 PRESETS = ("ultrafast", "superfast", "veryfast")
 
@@ -58,7 +57,7 @@ class Cost:
 
 def measured(way: str, clip: Path, seconds: float, method: str, folder: Path) -> Cost:
     """Let a child run for a while and read the kernel's figures of it."""
-    clock, box = SystemClock(), LatestBox[Frame]()
+    clock, box = SystemClock(), Doorway()
     settings = CameraSettings.model_validate(
         {
             "source": f"{clip}?loop=1",

@@ -336,9 +336,9 @@ CATALOGUE: tuple[Metric, ...] = (
     _of_cameras_by(
         _HISTOGRAM,
         "frame_step_seconds",
-        "The steps of that: `hand_over` (from capture until the camera's thread has it), `gate` "
-        "(motion, and where to look), `look` (the networks, with waiting for them), `track` "
-        "(tracks and events), `tell` (to the store, stills, counts).",
+        "The steps of that: `hand_over` (from capture until the camera's thread has it, with "
+        "looking for motion), `gate` (whether and where to look), `look` (the networks, with "
+        "waiting for them), `track` (tracks and events), `tell` (to the store, stills, counts).",
         "step",
         lambda camera: {step.value: one for step, one in camera.watch.times.steps.items()},
     ),
