@@ -93,6 +93,24 @@ _TALLIED = tuple(one.name for one in fields(_Tally))
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for work; changes are waited for by others, and end every wait at once.
+
+    Attributes:
+        idle_s: For anything at all.
+        films_s: For more, once there are notes of films.
+        settled_s: For more, once there are settled rows.
+    """
+
+    idle_s: float
+    films_s: float
+    settled_s: float
+
+
+AT_ONCE = Patience(0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """What the writer takes into one transaction.
 
@@ -155,6 +173,7 @@ class HandOver:
         self._refused: dict[int, int] = {}  # given up, not written down yet; row -> code
         # Not written down yet. Bounded by the films that there are: each comes and goes once.
         self._films: list[FilmNote] = []
+        self._is_hurried = False
         self._untold_shed: Counter[str] = Counter()  # shed, no gap is written yet; by camera
         self._failure: StoreError | None = None  # the newest attempt's; None: it went through
         self._state: StoreState = "closed"
@@ -217,6 +236,13 @@ class HandOver:
         """Have written down what became of films; no hurry, the files can be found again."""
         with self._work:
             self._films += notes
+            self._work.notify()
+
+    def hurry(self) -> None:
+        """Have the writer come by, though there may be nothing to write."""
+        with self._work:
+            self._is_hurried = True
+            self._work.notify()
 
     def settling(self) -> int:
         """Return how many acknowledged rows were not yet taken out of the outbox."""
@@ -268,7 +294,7 @@ class HandOver:
             self._state = "open"
             self._tally = _Tally(changes, backlog, oldest_unsent_wall_ns)
 
-    def take(self, limit: int, timeout_s: float, *, idle_s: float = 0.0) -> Batch:
+    def take(self, limit: int, patience: Patience) -> Batch:
         """Return what is to be written: at once if changes wait, else what came in the time.
 
         Settled rows alone are no hurry: they are told again after a crash, which does no harm,
@@ -276,14 +302,15 @@ class HandOver:
 
         Args:
             limit: Of changes.
-            timeout_s: How long settled rows are gathered.
-            idle_s: How long to wait before that for anything at all.
+            patience: How long to wait.
         """
         with self._work:
-            if idle_s:
-                self._work.wait_for(self._has_any, idle_s)
-            if self._has_any():
-                self._work.wait_for(self._is_urgent, timeout_s)
+            self._work.wait_for(self._has_any, patience.idle_s)
+            if self._films:
+                self._work.wait_for(self._has_rows, patience.films_s)
+            if self._has_rows():
+                self._work.wait_for(self._is_urgent, patience.settled_s)
+            self._is_hurried = False
             self._in_hand = self._waiting.take(limit)
             settled, self._settled = self._settled, set()
             refused, self._refused = self._refused, {}
@@ -292,6 +319,9 @@ class HandOver:
             return Batch(self._in_hand, frozenset(settled), refused, shed, films)
 
     def _has_any(self) -> bool:
+        return self._has_rows() or bool(self._films)
+
+    def _has_rows(self) -> bool:
         return self._is_urgent() or bool(self._settled or self._refused)
 
     def _is_urgent(self) -> bool:
@@ -299,6 +329,7 @@ class HandOver:
             bool(len(self._waiting))
             or len(self._settled) >= SETTLE_GROUP
             or self._state == "closed"
+            or self._is_hurried
         )
 
     @property

@@ -17,7 +17,7 @@ from camera_app.errors import StoreCorrupt, StoreError
 from camera_app.store.commit import CommittedChange
 from camera_app.store.database import store_error
 from camera_app.store.gaps import TOO_LARGE, TOO_MANY
-from camera_app.store.handover import Batch, HandOver, Written
+from camera_app.store.handover import AT_ONCE, Batch, HandOver, Patience, Written
 from camera_app.store.ledger import Entries, Ledger, runs
 from camera_app.store.redating import UNDATED
 from camera_app.store.retention import TRUSTED_FROM_NS, oldest_kept_wall_ns, rows_to_remove
@@ -27,7 +27,10 @@ from camera_app.threads import Closed, Worker
 _log = logging.getLogger(__name__)
 
 SETTLE_DELAY_S = 0.5
-IDLE_S = 2.0  # between two looks at whether limits have been reached, when nothing comes
+# Between two steps of work that nobody waits for; and how long notes of films are gathered.
+IDLE_S = 2.0
+# When there is nothing to do, it looks so often anyway, and gives the sign of life that it owes.
+LONGEST_IDLE_S = 20.0
 # A card that is worn, or tidies itself up, may keep one transaction waiting so long.
 DISK_LIMIT_S = 60.0
 RETENTION_INTERVAL_S = 60.0
@@ -79,14 +82,14 @@ class Writer(Worker):
         """Go by other limits from the next look at them on; any thread."""
         self._retention = retention
         self._retention_due_ns = 0
+        self._handover.hurry()
 
     def wake(self) -> None:
         self._handover.close()
 
     def run_once(self) -> None:
-        is_asking = self._undated_row is not None  # whether the date is known by now
-        idle_s = SETTLE_DELAY_S if is_asking else IDLE_S
-        batch = self._handover.take(self._group_limit, SETTLE_DELAY_S, idle_s=idle_s)
+        patience = Patience(self._idle_s(), IDLE_S, SETTLE_DELAY_S)
+        batch = self._handover.take(self._group_limit, patience)
         self.promise(DISK_LIMIT_S)
         if not batch.is_empty and not self._write(batch):
             self.rest(self._pause_s)
@@ -99,6 +102,16 @@ class Writer(Worker):
         if self._is_retention_due():
             self._remove_what_is_over()
 
+    def _idle_s(self) -> float:
+        """Return how long to wait for something to be handed over."""
+        if self._undated_row is not None:
+            # Each correction is short. Until the date is known, to ask seldom is enough.
+            return SETTLE_DELAY_S if self._stamper.is_dated() else IDLE_S
+        if self._is_retention_due():
+            return IDLE_S  # a batch at a time, so that the disk has others' time in between
+        due_s = seconds(self._retention_due_ns - self._clock.monotonic_ns())
+        return min(LONGEST_IDLE_S, max(IDLE_S, due_s))
+
     def closed(self) -> None:
         try:
             self._write_the_rest()
@@ -107,7 +120,7 @@ class Writer(Worker):
 
     def _write_the_rest(self) -> None:
         while True:
-            batch = self._handover.take(self._group_limit, 0)
+            batch = self._handover.take(self._group_limit, AT_ONCE)
             if batch.is_empty or not self._write(batch):
                 break
         lost = self._handover.abandon()

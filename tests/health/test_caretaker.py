@@ -90,8 +90,13 @@ def levers(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Lever]]:
     )
     # What a thread owes before it has promised anything.
     monkeypatch.setattr(roster, "ROUND_LIMIT_S", roster.ROUND_LIMIT_S / FASTER)
-    waits = ((film_keeper, "WAIT_S"), (hub, "IDLE_S"), (writer, "IDLE_S"), (client, "IDLE_S"))
-    waits += ((tap, "TICK_S"),)
+    waits = (
+        (film_keeper, "WAIT_S"),
+        (hub, "IDLE_S"),
+        (writer, "LONGEST_IDLE_S"),
+        (client, "IDLE_S"),
+    )
+    waits += ((tap, "TICK_S"), (writer, "IDLE_S"))
     monkeypatch.setattr(executor, "RESTING_WAIT_NS", nanoseconds(0.2))
     for module, name in waits:
         monkeypatch.setattr(module, name, 0.2)  # they would wait for others longer than time runs

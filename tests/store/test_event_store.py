@@ -15,7 +15,7 @@ from camera_app.clock import NS_PER_S, ManualClock
 from camera_app.config import RetentionSettings
 from camera_app.errors import StoreCorrupt, StoreError, StoreFull
 from camera_app.events import canonical_json, change_record
-from camera_app.store import CommittedChange, EventStore, writer
+from camera_app.store import CommittedChange, EventStore, StoredFilm, writer
 from camera_app.values import ChangeType
 from tests.store.conftest import BOOT_ID, EPOCH_NS, LIMIT_S, make_change, rows
 from tests.waiting import wait_until
@@ -397,7 +397,51 @@ def test_rows_that_are_too_old_go_while_the_camera_sees_nothing(
     assert store.stats().removed_untold == 2
 
 
+@pytest.fixture
+def nobody_comes_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer looks when something is handed over or due, and at no other time."""
+    monkeypatch.setattr(writer, "IDLE_S", 0.2)
+    monkeypatch.setattr(writer, "LONGEST_IDLE_S", 3600.0)
+
+
+@pytest.mark.usefixtures("nobody_comes_by")
+def test_new_limits_hold_at_once_though_nothing_happens(open_store: Opener) -> None:
+    store = open_store()
+    store.commit([make_change(number) for number in range(1, 151)]).wait(LIMIT_S)
+    assert wait_until(lambda: is_asleep(store))
+    store.retain(RetentionSettings(max_events=100))
+
+    assert wait_until(lambda: store.stats().removed >= 50)
+
+
+@pytest.mark.usefixtures("nobody_comes_by")
+def test_a_film_is_noted_though_nothing_else_happens(open_store: Opener, path: Path) -> None:
+    store = open_store()
+    store.commit([make_change(1)]).wait(LIMIT_S)
+    assert wait_until(lambda: is_asleep(store))
+    store.note_films([StoredFilm("front/1.mp4", "front", 1, 2, 3)])
+
+    assert wait_until(lambda: rows(path, "SELECT name FROM film") == [("front/1.mp4",)])
+
+
+@pytest.mark.usefixtures("nobody_comes_by")
+def test_what_is_acknowledged_or_refused_is_written_though_nothing_else_happens(
+    open_store: Opener, path: Path
+) -> None:
+    store = open_store()
+    store.commit([make_change(1), make_change(2)]).wait(LIMIT_S)
+    store.settle([1])
+    assert wait_until(lambda: store.stats().backlog == 1)
+    store.refuse(2, 0x97)
+    assert wait_until(lambda: store.stats().refused == 1)
+
+
 # Helpers. The page limit makes SQLite itself report a full disk, at a size of our choosing.
+
+
+def is_asleep(store: EventStore) -> bool:
+    """Tell whether the writer waits for something to be handed over."""
+    return bool(getattr(store._handover._work, "_waiters"))  # noqa: B009 not in its type
 
 
 def writing_connection(store: EventStore) -> sqlite3.Connection:
