@@ -18,6 +18,7 @@ from pathlib import Path
 import av
 from av.video.frame import PictureType
 
+from camera_app.bench.bare_watch import BareWatch
 from camera_app.bench.latency import LoadedLatency, bench_latency
 from camera_app.bench.processes import pss_mb
 from camera_app.bench.running import RunningService, Wishes
@@ -52,6 +53,8 @@ class ServiceBench:
         start_s: From the call of `run` to the first object seen.
         pss_mb: Memory of all processes after `seconds` with one camera.
         idle_cpu_s_per_minute: Processor time of all processes for a minute of a still scene.
+        bare_cpu_s_per_minute: The same of one loop that decodes it and looks for motion, measured
+            beside them.
         latency: To a subscriber.
         seconds: Length of each measurement.
         cameras: For the latency.
@@ -61,6 +64,7 @@ class ServiceBench:
     start_s: float
     pss_mb: float
     idle_cpu_s_per_minute: float
+    bare_cpu_s_per_minute: float
     latency: LoadedLatency
     seconds: float
     cameras: int
@@ -83,13 +87,14 @@ def bench_service(wishes: Wishes, progress: Callable[[str], None]) -> ServiceBen
         progress("start and memory")
         start_s, memory_mb = desk.start_and_memory()
         progress("a still scene")
-        idle = desk.idle()
+        idle, bare = desk.idle()
     progress("latency")
     latency = bench_latency(wishes, progress)
     return ServiceBench(
         start_s=round(start_s, 2),
         pss_mb=round(memory_mb, 1),
         idle_cpu_s_per_minute=round(idle, 3),
+        bare_cpu_s_per_minute=round(bare, 3),
         latency=latency,
         seconds=wishes.seconds,
         cameras=wishes.cameras,
@@ -114,14 +119,15 @@ class _Desk:
             service.run_on(self._wishes.seconds)
             return start_s, pss_mb(service.pid)
 
-    def idle(self) -> float:
-        """Return processor seconds a minute, of all processes."""
-        still = self._folder / "still.mp4"
+    def idle(self) -> tuple[float, float]:
+        """Return processor seconds a minute: of all processes, and of a bare loop beside them."""
+        still, seconds = self._folder / "still.mp4", self._wishes.seconds
         write_still(self._wishes.clip, still)
-        with RunningService(self._config({"porch": still})) as service:
+        service = RunningService(self._config({"porch": still}))
+        with service, BareWatch(still, SETTLE_S, seconds) as bare:
             service.run_on(SETTLE_S)
-            used_s, lasted_s = service.used_s(self._wishes.seconds)
-        return used_s * 60 / lasted_s
+            used_s, lasted_s = service.used_s(seconds)
+            return used_s * 60 / lasted_s, bare.cpu_s_per_minute()
 
     def _config(
         self,

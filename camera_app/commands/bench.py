@@ -248,7 +248,9 @@ def print_service(bench: ServiceBench) -> None:
     print(f"{bench.model}, {bench.seconds:.0f} s a measurement")
     print(f"  from `run` to the first object   {bench.start_s} s")
     print(f"  memory of all processes (PSS)    {bench.pss_mb} MB")
-    print(f"  still scene                      {bench.idle_cpu_s_per_minute} CPU s a minute")
+    idle, bare = bench.idle_cpu_s_per_minute, bench.bare_cpu_s_per_minute
+    print(f"  still scene                      {idle} CPU s a minute")
+    print(f"  a bare loop beside it            {bare}; the service takes {idle / bare:.2f} of that")
     print_latency(bench.latency)
 
 

@@ -43,6 +43,7 @@ def test_the_whole_service_is_measured(
     assert 0.1 < figures["start_s"] < 60
     assert 20 < figures["pss_mb"] < 1000
     assert figures["idle_cpu_s_per_minute"] > 0
+    assert figures["bare_cpu_s_per_minute"] > 0
     assert figures["latency"]["changes"] > 5
 
 
