@@ -37,6 +37,8 @@ CONNECT_TIMEOUT_S = 3.0
 
 _PROTOCOLS = {"5": paho.MQTTv5, "3.1.1": paho.MQTTv311}
 _NO_LIMIT = 65535
+# What paho asks of those that do not know when its timers are due.
+TIMERS_EVERY_S = 1.0
 # Header, lengths, message id and the properties of an event: never more beside topic and payload.
 PACKET_OVERHEAD_BYTES = 128
 
@@ -88,15 +90,18 @@ class _BufferedClient(paho.Client):
 
     paho has no public place for either, so methods of its inside are overridden, which tests
     watch: should the first be called no more, all works, but slowly. Nor does it tell when it wants
-    to look at its timers.
+    to look at its timers; should it know of them by other names, it looks as often as it asks for.
     """
 
     @property
     def timers_due_s(self) -> float:
         """How long it is until paho has to ask whether the broker is there, or to give it up."""
-        began_s = [self._last_msg_out, self._last_bytes_received]
-        if self._ping_t > 0:  # asked, and not answered
-            began_s.append(self._ping_t)
+        try:
+            began_s = [self._last_msg_out, self._last_bytes_received]
+            if self._ping_t > 0:  # asked, and not answered
+                began_s.append(self._ping_t)
+        except AttributeError:
+            return TIMERS_EVERY_S
         return min(began_s) + self._keepalive - time.monotonic()
 
     def _handle_pubackcomp(self, cmd: Any) -> Any:
