@@ -15,6 +15,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Self
 
+from camera_app.demo.broker import free_port
+
 CHUNK = 65536
 TICK_S = 0.01
 FINISH_LIMIT_S = 1.0
@@ -58,7 +60,7 @@ class FaultProxy:
         self.connections = 0
         self.passed = 0
         self._target_port = target_port
-        self._server: socket.socket | None = socket.create_server(("127.0.0.1", 0))
+        self._server: socket.socket | None = socket.create_server(("127.0.0.1", free_port()))
         self.port: int = self._server.getsockname()[1]
         self._lock = threading.Lock()  # guards the two fields below
         self._relays: set[_Relay] = set()
