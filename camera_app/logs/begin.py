@@ -78,7 +78,8 @@ class LogHandler(logging.StreamHandler[TextIO]):
         """
         now_s = self._now_s()
         self._tell(self._limiter.due(now_s))
-        is_all_wanted = logging.getLogger().isEnabledFor(logging.DEBUG)
+        # Not `isEnabledFor`: from Python 3.13 on, no logger is while a record is handled.
+        is_all_wanted = logging.getLogger().getEffectiveLevel() <= logging.DEBUG
         if is_all_wanted or self._limiter.takes(record, now_s):
             self._write(record)
         else:
