@@ -6,13 +6,11 @@ one that saves power, the same work may take twice the time an hour later.
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from camera_app.capture import ClipReader, MotionGate
@@ -45,12 +43,7 @@ class BareWatch:
         )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.communicate()
 
@@ -81,7 +74,7 @@ def watch(film: Path, settle_s: float, seconds: float) -> float:
 
 
 def _pictures(film: Path) -> Iterator[Pixels]:
-    for _ in itertools.count():
+    while True:
         with ClipReader(film) as reader:
             for frame in reader.frames():
                 yield frame.picture.luma

@@ -153,8 +153,7 @@ class LiveSource(Worker):
             if order == self._order:
                 return
             self._order, self._is_order_sent = order, False
-            if self._child is not None:
-                self._child.channel.interrupt()
+            self._interrupt()
 
     def stats(self) -> SourceStats:
         """Return how it does; from any thread."""
@@ -191,6 +190,10 @@ class LiveSource(Worker):
     def _attend(self, attention: Attention) -> None:
         """Want something else of the child; with the guard held."""
         self._attention, self._is_attention_sent = attention, False
+        self._interrupt()
+
+    def _interrupt(self) -> None:
+        """Have the thread look for what is new instead of listening on; with the guard held."""
         if self._child is not None:
             self._child.channel.interrupt()
 
@@ -217,8 +220,7 @@ class LiveSource(Worker):
 
     def wake(self) -> None:
         with self._guard:
-            if self._child is not None:
-                self._child.channel.interrupt()
+            self._interrupt()
 
     @property
     def _is_played_once(self) -> bool:
