@@ -208,6 +208,25 @@ def _obey(sender: FrameSender, desk: FilmDesk) -> None:
         sender.send_film(news)
 
 
+class _LeftOut:
+    """Says now and then what was left out, so that the parent knows the source lives."""
+
+    def __init__(self, sender: FrameSender) -> None:
+        self._sender = sender
+        self._told_ns = time.monotonic_ns()
+
+    def report(self, counts: Callable[[], Counts]) -> None:
+        """Say it, if it is time."""
+        now_ns = time.monotonic_ns()
+        if now_ns - self._told_ns >= _COUNTS_EVERY_NS:
+            self._sender.send_counts(counts())
+            self._told_ns = now_ns
+
+    def was_told(self, at_ns: int) -> None:
+        """Note that it went with a picture."""
+        self._told_ns = at_ns
+
+
 class _Passing:
     """The way of packets from an open reader to films, past everybody else."""
 
@@ -216,22 +235,19 @@ class _Passing:
         self._sender = sender
         self._desk = desk
         self._passed = 0
-        self._counted_ns = 0
+        self._left_out = _LeftOut(sender)
 
     def run(self) -> None:
         while not self._sender.is_stopped:
             self._reader.pass_packet()
             self._passed += 1
             self._sender.listen(0.0)
-            self._report()
+            self._left_out.report(self._counts)
             _obey(self._sender, self._desk)
 
-    def _report(self) -> None:
-        """Say now and then that it lives: for the parent these are pictures left out."""
-        now_ns = time.monotonic_ns()
-        if now_ns - self._counted_ns >= _COUNTS_EVERY_NS:
-            self._sender.send_counts(Counts(self._passed))
-            self._counted_ns = now_ns
+    def _counts(self) -> Counts:
+        """Show that it lives: for the parent these are pictures left out."""
+        return Counts(self._passed)
 
 
 class _Delivery:
@@ -245,8 +261,8 @@ class _Delivery:
         self._painter = MaskPainter(errand.masks)
         self._watchman = Watchman(errand.show_every_s)
         self._thinned = 0
+        self._left_out = _LeftOut(sender)
         self._began_ns = time.monotonic_ns()
-        self._counted_ns = self._began_ns
         self._last_captured_ns = 0
 
     def run(self) -> None:
@@ -264,7 +280,7 @@ class _Delivery:
     def _pass_on(self, shot: Shot) -> None:
         if not self._thinner.takes(shot.at_ns):
             self._thinned += 1
-            self._report()
+            self._left_out.report(self._counts)
             return
         captured_ns = time.monotonic_ns() if self._reader.is_recorded else shot.captured_ns
         self._last_captured_ns = max(captured_ns, self._last_captured_ns + 1)
@@ -273,10 +289,10 @@ class _Delivery:
         self._heed()
         motion = self._watchman.motion_in(picture.luma, self._last_captured_ns)
         if self._watchman.holds_back(motion, self._last_captured_ns):
-            self._report()
+            self._left_out.report(self._counts)
             return
         self._sender.send(picture, self._last_captured_ns, self._counts(), motion)
-        self._counted_ns = self._last_captured_ns
+        self._left_out.was_told(self._last_captured_ns)
 
     def _heed(self) -> None:
         attention, self._sender.attention = self._sender.attention, None
@@ -289,12 +305,6 @@ class _Delivery:
         if late_ns > _LATE_LIMIT_NS:
             self._began_ns += late_ns
         self._sender.listen_for(seconds(max(0, -late_ns)))
-
-    def _report(self) -> None:
-        now_ns = time.monotonic_ns()
-        if now_ns - self._counted_ns >= _COUNTS_EVERY_NS:
-            self._sender.send_counts(self._counts())
-            self._counted_ns = now_ns
 
     def _counts(self) -> Counts:
         return Counts(
