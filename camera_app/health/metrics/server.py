@@ -1,18 +1,20 @@
 """The thread that serves two pages over HTTP, `/metrics` and `/ready`, and nothing else.
 
-One thread, a few clients, a time limit for each: whoever is slow, many or malicious costs a fixed
-little, and the cameras nothing. Whether somebody may read is decided by the address it listens on.
+One thread, a few clients, a time limit for each, so many rounds a second: whoever is slow, many or
+malicious costs a fixed little, and the cameras nothing. Whether somebody may read is decided by the
+address it listens on.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import select
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from camera_app.capture.backoff import BackOff
 from camera_app.clock import Clock, nanoseconds, seconds
@@ -33,11 +35,16 @@ CLIENT_LIMIT_S = 5.0
 # Whoever asks oftener gets the same page again: strangers decide how often, and it takes time.
 PAGE_AGE_S = 0.5
 TICK_S = 1.0
+# Between two rounds in which somebody wanted something: strangers decide how many come, and in how
+# small pieces they ask, and each round takes from the time that cameras are looked at.
+ROUND_REST_S = 0.01
 _CHUNK_BYTES = 64 * 1024
 # What waits in the kernel for one who takes nothing; by itself it would let that grow to megabytes.
 _SEND_BUFFER_BYTES = 64 * 1024
 # Callers that the kernel keeps until we have a look: a crowd would make it refuse the next one.
 _BACKLOG = 64
+# Nobody can be let in, and the next one cannot either: he stands at the door until it is over.
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 @dataclass(slots=True)
@@ -55,12 +62,19 @@ class _Client:
     ends_ns: int
 
 
-@dataclass(slots=True)
-class _Copy:
-    """A page that was just made."""
+class _Kept:
+    """A page that is not made anew for everybody who asks."""
 
-    page: Page = field(default_factory=lambda: Page(503, b""))
-    made_ns: int | None = None
+    def __init__(self, make: Callable[[], Page], clock: Clock) -> None:
+        self._make = make
+        self._clock = clock
+        self._made: tuple[int, Page] | None = None  # when, and what
+
+    def __call__(self) -> Page:
+        now_ns = self._clock.monotonic_ns()
+        if self._made is None or now_ns - self._made[0] >= nanoseconds(PAGE_AGE_S):
+            self._made = now_ns, self._make()
+        return self._made[1]
 
 
 class MetricsServer(Worker):
@@ -93,12 +107,11 @@ class MetricsServer(Worker):
         self._figures = figures
         self._clock = clock
         self._back_off = back_off or BackOff(random=lambda: 0.5)
-        self._pages = {"/metrics": self._metrics, "/ready": self._ready}
+        self._pages = {"/metrics": _Kept(self._metrics, clock), "/ready": _Kept(self._ready, clock)}
         self._wake = -1  # owned by the caller of start and stop
         # Owned by this thread.
         self._listener: socket.socket | None = None
         self._clients: dict[int, _Client] = {}  # by descriptor, the one that came first first
-        self._copy = _Copy()
         self.address: tuple[str, int] | None = None
         self.trouble = ""
 
@@ -169,7 +182,8 @@ class MetricsServer(Worker):
         for descriptor, client in self._clients.items():
             is_answered = client.exchange.is_answered
             poll.register(descriptor, select.POLLOUT if is_answered else select.POLLIN)
-        for descriptor, _ in poll.poll(self._wait_s() * 1000):
+        ready = poll.poll(self._wait_s() * 1000)
+        for descriptor, _ in ready:
             if descriptor == listener.fileno():
                 self._welcome(listener)
             elif descriptor == self._wake:
@@ -178,6 +192,8 @@ class MetricsServer(Worker):
             elif descriptor in self._clients:  # one that came since may have taken its place
                 self._attend(self._clients[descriptor])
         self._dismiss_slow()
+        if ready:
+            self.rest(ROUND_REST_S)
 
     def _wait_s(self) -> float:
         if not self._clients:
@@ -188,8 +204,10 @@ class MetricsServer(Worker):
     def _welcome(self, listener: socket.socket) -> None:
         try:
             opened, _ = listener.accept()
-        except OSError:
-            return  # gone before we looked; or too many files are open, which other parts say
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                self.rest(TICK_S)  # other parts say that too many files are open
+            return  # else he was gone before we looked
         opened.setblocking(False)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         if len(self._clients) >= CLIENTS_AT_MOST:
@@ -233,13 +251,6 @@ class MetricsServer(Worker):
     # The pages
 
     def _metrics(self) -> Page:
-        now_ns = self._clock.monotonic_ns()
-        made_ns = self._copy.made_ns
-        if made_ns is None or now_ns - made_ns >= nanoseconds(PAGE_AGE_S):
-            self._copy = _Copy(self._made_page(), now_ns)
-        return self._copy.page
-
-    def _made_page(self) -> Page:
         try:
             return Page(200, metrics_page(self._scrape()), CONTENT_TYPE)
         except Exception:

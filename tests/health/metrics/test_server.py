@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
+import resource
 import socket
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +21,13 @@ from camera_app.clock import ManualClock, SystemClock
 from camera_app.config import MetricsSettings
 from camera_app.demo.broker import free_port
 from camera_app.health.metrics import MetricsServer
-from camera_app.health.metrics.server import CLIENT_LIMIT_S, CLIENTS_AT_MOST
+from camera_app.health.metrics.server import (
+    CLIENT_LIMIT_S,
+    CLIENTS_AT_MOST,
+    PAGE_AGE_S,
+    ROUND_REST_S,
+    TICK_S,
+)
 from camera_app.logs import keep_secret
 from tests.health.metrics.figures import FIGURES
 from tests.waiting import wait_until
@@ -89,16 +98,67 @@ def test_who_is_not_ready_says_why_and_no_secret(rig: Rig) -> None:
     assert status == 503
     assert text == b"not ready\nbroker: unreachable: mqtt://u:***@hub ***\n"
     rig.figures = FIGURES
+    rig.clock.advance(PAGE_AGE_S)
     assert rig.get("/ready") == (200, b"ready\n")
 
 
-def test_who_asks_often_gets_the_same_page(rig: Rig) -> None:
+@pytest.mark.parametrize("path", ["/metrics", "/ready"])
+def test_who_asks_often_gets_the_same_page(rig: Rig, path: str) -> None:
     rig.begin()
-    pages = {rig.get("/metrics") for _ in range(5)}
+    pages = {rig.get(path) for _ in range(5)}
     assert (len(pages), rig.made) == (1, 1)
-    rig.clock.advance(1.0)
-    rig.get("/metrics")
+    rig.clock.advance(PAGE_AGE_S)
+    rig.get(path)
     assert rig.made == 2
+
+
+def test_a_crowd_has_so_many_rounds_a_second_and_no_more(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many come, and in however small pieces they ask."""
+    rests: list[float] = []
+    monkeypatch.setattr(rig.server, "rest", rests.append)
+    rig.begin()
+    with closing(rig.connect()) as slow:
+        slow.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for number, byte in enumerate(b"GET /ready"):
+            assert wait_until(lambda number=number: len(rests) > number)  # he came, or spoke
+            slow.send(bytes([byte]))
+    assert set(rests) == {ROUND_REST_S}
+
+
+def test_it_waits_when_nobody_can_be_let_in(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one at the door stays there, and would be asked in again at once, for ever."""
+    rests: list[float] = []
+    rest = rig.server.rest
+
+    def noted(rest_s: float) -> None:
+        rests.append(rest_s)
+        rest(min(rest_s, ROUND_REST_S))
+
+    monkeypatch.setattr(rig.server, "rest", noted)
+    rig.begin()
+    assert rig.server.address is not None
+    with socket.socket() as caller:
+        caller.settimeout(LIMIT_S)
+        with no_more_files():
+            caller.connect(rig.server.address)
+            assert wait_until(lambda: rests.count(TICK_S) >= 2)
+        caller.sendall(b"GET /ready HTTP/1.1\r\n\r\n")
+        assert caller.recv(100).startswith(b"HTTP/1.1 200 OK")
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Have this process at the limit of what it may have open."""
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with Path(os.devnull).open() as newest:
+        limit = newest.fileno()  # the lowest that is free once this is closed
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
 
 
 def test_a_page_that_cannot_be_made_says_no_more_than_that(
