@@ -105,9 +105,11 @@ class Service:
         """Start with the file, or where that cannot be, with the last good configuration.
 
         Raises:
-            CameraAppError: Neither can be; it says what is wrong with the file.
+            CameraAppError: Neither can be; it says what is wrong with the file, and why the last
+                good one could not stand in for it.
         """
-        first: CameraAppError | None = None
+        failures: list[CameraAppError] = []
+        of_last_good: tuple[Problem, ...] = ()
         for candidate in self._candidates:
             app = App(candidate.config, self._clock, self._restart, self._reload, self._notifier)
             self._running = candidate.running
@@ -115,14 +117,25 @@ class Service:
             try:
                 app.start()
             except CameraAppError as error:
-                first = first or error
+                failures.append(error)
                 if candidate.running == "file":
                     self._problems += (problem_of(error, "start"),)
+                else:
+                    _log.error("the last good configuration cannot be started: %s", error)
+                    of_last_good = (problem_of(error, "start with the last good configuration"),)
                 continue
             self._app = app
             self._settle(candidate)
             return
-        raise first or ConfigError(self._problems, where=str(self._file))
+        raise self._all_of(failures, self._problems + of_last_good)
+
+    def _all_of(
+        self, failures: Sequence[CameraAppError], problems: Sequence[Problem]
+    ) -> CameraAppError:
+        """Return an error that tells every problem; the only one tells itself best."""
+        if len(problems) == len(failures) == 1:
+            return failures[0]
+        return ConfigError(problems, where=str(self._file), may_pass=bool(failures))
 
     @property
     def running(self) -> App:

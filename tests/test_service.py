@@ -257,3 +257,29 @@ def test_when_nothing_can_be_started_the_error_of_the_file_is_told(
     rig.write(FRONT)
     with pytest.raises(CameraAppError, match="known answers"):
         rig.start()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("[camera.front]\nsorce = 1\n", "camera.front.sorce"),
+        (SIDE + 'model = "face"\n', "start: face: the network does not give"),
+        (SIDE + 'password_file = "/no/such"\n', "camera.side.password_file"),
+    ],
+    ids=["wrong", "fails at the start", "partly wrong, and fails"],
+)
+def test_when_neither_can_be_started_all_that_is_wrong_with_both_is_told(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, wrong: str, told: str
+) -> None:
+    """The last good one stands in for the file: why it could not is but half of what to mend."""
+    rig.write(FRONT)
+    rig.start()
+    refuse_answers_of("person_small", monkeypatch)
+    refuse_answers_of("face", monkeypatch)
+    rig.write(wrong)
+    with pytest.raises(CameraAppError) as raised:
+        rig.start()
+    assert told in str(raised.value)
+    assert "start with the last good configuration: person_small:" in str(raised.value)
+    assert isinstance(raised.value, ConfigError)
+    assert raised.value.may_pass, "what keeps a right one from starting may pass"
