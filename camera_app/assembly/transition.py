@@ -30,7 +30,7 @@ from camera_app.assembly.house import (
 from camera_app.capture.source import Reason
 from camera_app.config import CameraSettings, Config
 from camera_app.control import KeptFile, is_order
-from camera_app.errors import BrokerUnreachable, SourceUnsupported
+from camera_app.errors import BrokerUnreachable, CameraAppError, SourceUnsupported
 from camera_app.threads import Deadline
 
 _log = logging.getLogger(__name__)
@@ -98,13 +98,15 @@ class Transition:
             CameraAppError: It cannot be; all is as it was before.
         """
         try:
-            self._change_over()
+            succession, difference = self._change_over()
+            self._afterwards("ending what looked before", succession.conclude)
+            self._afterwards("taking cameras back that went", lambda: self._retire(difference))
         finally:
             # Whatever it is by now; when commands are taken again, or the hub would wait for us.
-            self._announce()
+            self._afterwards("announcing the cameras", self._announce)
         return tuple(self._notes)
 
-    def _change_over(self) -> None:
+    def _change_over(self) -> tuple[Succession, _Difference]:
         with self._house.steering.held(), ExitStack() as stack:
             self._settings = self._house.steering.settings  # nothing is set from here on
             difference = self._difference()
@@ -118,8 +120,17 @@ class Transition:
             self._change_cameras(difference, succession, stack)
             self._told("rest")
             self._adopt_the_rest(difference, stack)
-        succession.conclude()
-        self._retire(difference)
+        return succession, difference
+
+    def _afterwards(self, what: str, step: Callable[[], None]) -> None:
+        """Do what cannot be taken back, and nothing is taken back for."""
+        try:
+            step()
+        except Exception as error:
+            # The safety net of what is done: a configuration in force is not told as refused.
+            _log.exception("%s failed", what)
+            why = str(error) if isinstance(error, CameraAppError) else type(error).__name__
+            self._notes.append(f"{what} failed ({why}); a restart of the service mends it")
 
     # What is to be done
 

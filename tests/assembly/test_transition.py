@@ -14,13 +14,15 @@ import pytest
 
 from camera_app.app import App
 from camera_app.assembly import STEPS
+from camera_app.assembly.delivery import Delivery
+from camera_app.assembly.devices import Succession
 from camera_app.capture import LiveSource
 from camera_app.control import Steering
 from camera_app.errors import CameraAppError, ModelError, NeedsRestart, SourceError
 from camera_app.health import Heartbeat
 from camera_app.media import SpaceGuard
 from camera_app.pipeline import CameraWorker
-from camera_app.publish import Hub, Publisher
+from camera_app.publish import Hub, Publisher, StateBoard
 from camera_app.scheduling import CpuSeats
 from camera_app.store import EventStore
 from tests.assembly.conftest import Rig, camera, child_of, has_child, wait_until
@@ -258,6 +260,25 @@ def test_a_fault_at_or_inside_any_step_leads_back_to_what_was(
     owner.wait_newest("gone/availability", b"")
     owner.wait_newest("told/threshold", b"0.9")
     assert "no such camera" in owner.ask("gone/threshold", "0.7")["error"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "what"),
+    [
+        (Delivery, "announce", "announcing the cameras"),
+        (Succession, "conclude", "ending what looked before"),
+        (StateBoard, "retire", "taking cameras back that went"),
+    ],
+)
+def test_a_fault_after_the_change_is_a_note_for_it_is_in_force(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, kind: type, method: str, what: str
+) -> None:
+    app = rig.start(FRONT + camera("gone"))
+    monkeypatch.setattr(kind, method, failing_once(getattr(kind, method)))
+    _, notes = app.change(rig.config(FRONT))
+    (note,) = notes
+    assert note.startswith(f"{what} failed (a fault that a test has put here)")
+    assert set(app.figures().cameras) == {"front"}
 
 
 def fail_at(failing: str, step: str) -> None:
