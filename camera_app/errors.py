@@ -165,7 +165,3 @@ class CommandRefused(CameraAppError):
 
 class HealthUnknown(CameraAppError):
     """Nobody tells whether the service is well."""
-
-
-class WrongThread(RuntimeError):
-    """A bug of ours: state was touched by a thread that does not own it."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +39,13 @@ def test_every_error_carries_its_facts_as_attributes(kind: type[CameraAppError])
 
     assert (error.what, error.where, error.remedy) == ("it broke", "here", "Mend it.")
     assert inspect.getdoc(kind)
+
+
+@pytest.mark.parametrize("kind", [kind.__name__ for kind in RAISED])
+def test_every_error_is_raised_or_heeded_somewhere(kind: str) -> None:
+    package = Path(errors.__file__).parent
+    others = (path for path in package.rglob("*.py") if path.name != "errors.py")
+    assert any(re.search(rf"\b{kind}\b", path.read_text(encoding="utf-8")) for path in others)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from statistics import median
 import numpy as np
 
 from camera_app.clock import Clock, SystemClock, nanoseconds, seconds
-from camera_app.errors import DeviceLost
+from camera_app.errors import DeviceLost, DeviceTimeout
 from camera_app.inference import load_network
 from camera_app.inference.edgetpu import OPEN_LIMIT_S, PLACES, Finding, Stick, find_places
 from camera_app.models import ModelPack
@@ -290,7 +290,7 @@ class _Meter:
     def _take(self) -> list[tuple[int, Answer]]:
         with self._done:
             if not self._done.wait_for(lambda: bool(self._ready), ANSWER_LIMIT_S):
-                raise DeviceLost(f"no answer within {ANSWER_LIMIT_S:.0f} s")
+                raise DeviceTimeout(f"no answer within {ANSWER_LIMIT_S:.0f} s")
             ready, self._ready = self._ready, []
             return ready
 
@@ -313,7 +313,7 @@ class _Waiting:
 
     def wait_open(self) -> None:
         if not self._is_open.wait(OPEN_LIMIT_S):
-            raise DeviceLost(f"a stick was not ready in time: {self._finding or 'no word'}")
+            raise DeviceTimeout(f"a stick was not ready in time: {self._finding or 'no word'}")
 
 
 class _Stopping:
@@ -342,7 +342,7 @@ def _wait_in_use(executor: Executor, count: int) -> None:
             return
         pause.wait(0.05)
     findings = [str(device.finding) for device in executor.stats.devices if device.finding]
-    raise DeviceLost(f"not every stick was ready in time: {'; '.join(findings) or 'no word'}")
+    raise DeviceTimeout(f"not every stick was ready in time: {'; '.join(findings) or 'no word'}")
 
 
 def _noise() -> Picture:
