@@ -40,7 +40,7 @@ from camera_app.health import (
     ReadinessFile,
     runtime_folder,
 )
-from camera_app.media import FilmKeeper, SpaceGuard
+from camera_app.media import FilmKeeper, SpaceGuard, StillDates
 from camera_app.publish import (
     ConfigurationStatus,
     FrigateMirror,
@@ -97,6 +97,7 @@ class App:
             is_dated=lambda: store.is_dated,
         )
         film_keeper.look_after(film_folders(config))
+        still_dates = StillDates(clock, lambda: store.is_dated)
         self._kept = kept
         self._stack = ExitStack()  # owned by the caller of start, change and stop
         self._is_configuration_told = False
@@ -116,6 +117,7 @@ class App:
                 self._note_gone_films,
             ),
             film_keeper=film_keeper,
+            still_dates=still_dates,
             devices=devices,
             steering=Steering(
                 kept,
@@ -125,6 +127,7 @@ class App:
                 figures=self.figures,
                 folder=folder,
                 takes_stills=lambda: self._house.space.takes_snapshots,
+                note_still=still_dates.note,
                 profiles=lambda: self._house.config.profile,
                 restart=restart or _cannot_restart,
                 reload=reload or _cannot_reload,
@@ -257,6 +260,7 @@ class App:
 
         def pulse() -> None:
             house.devices.note_pressure(gauge.read())
+            house.still_dates.correct()  # before the oldest go
             house.space.look()
             for camera in house.cameras.values():
                 camera.recorder.look()

@@ -39,6 +39,7 @@ class Surroundings:
         film_keeper: Looks after films that are closed.
         takes_snapshots: Whether the disk has space for stills.
         takes_films: Whether it has space for films.
+        note_still: Called with each still that was written.
         sends_snapshots: Whether stills may leave the device.
         choices: What an owner may choose among models.
     """
@@ -53,6 +54,7 @@ class Surroundings:
     film_keeper: FilmKeeper
     takes_snapshots: Callable[[], bool]
     takes_films: Callable[[], bool]
+    note_still: Callable[[Path], None]
     sends_snapshots: Callable[[], bool]
     choices: Callable[[ModelSet], tuple[ModelChoice, ...]]
 
@@ -104,7 +106,9 @@ class Camera:
         self.source, self.recorder = feed or self._made_feed()
         folder = around.stills / name
         self.snapshots = SnapshotFolder(folder, settings.snapshots)
-        self.keeper = SnapshotKeeper(folder, settings.snapshots, around.takes_snapshots)
+        self.keeper = SnapshotKeeper(
+            folder, settings.snapshots, around.takes_snapshots, around.note_still
+        )
         self.places: tuple[Place, ...] = tuple(places_of(settings, models.labels))
         self.best_shots = BestShots(
             name,

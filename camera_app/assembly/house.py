@@ -15,7 +15,7 @@ from camera_app.clock import Clock
 from camera_app.config import CameraSettings, Config
 from camera_app.control import KeptFile, Steering
 from camera_app.health import DeviceFigures, Heartbeat
-from camera_app.media import FilmFolder, FilmKeeper, SpaceGuard
+from camera_app.media import FilmFolder, FilmKeeper, SpaceGuard, StillDates
 from camera_app.models import ModelSet, find_models
 from camera_app.pipeline import ModelChoice
 from camera_app.publish import FrigateMirror, StateBoard, Topics
@@ -57,6 +57,7 @@ class House:
         mirror: Tells as Frigate would; None: nobody wants that.
         space: Watches the disk.
         film_keeper: Looks after films that are closed.
+        still_dates: Has stills dated anew.
         devices: Who looks.
         steering: Does what is asked over MQTT.
         config: What is in force.
@@ -74,6 +75,7 @@ class House:
     mirror: FrigateMirror | None
     space: SpaceGuard
     film_keeper: FilmKeeper
+    still_dates: StillDates
     devices: Devices
     steering: Steering
     config: Config
@@ -123,6 +125,7 @@ class House:
             film_keeper=self.film_keeper,
             takes_snapshots=lambda: self.space.takes_snapshots,
             takes_films=lambda: self.space.takes_films,
+            note_still=self.still_dates.note,
             sends_snapshots=lambda: self.config.mqtt.snapshots,
             choices=choices,
         )

@@ -89,6 +89,7 @@ class Steering:
         figures: Reads every part's figures.
         folder: The data folder.
         takes_stills: Whether the disk has space for stills; asked each time.
+        note_still: Called with each still that was written.
         profiles: The settings that go together, by name; asked each time.
         restart: Begins the service anew, or refuses.
         reload: Has the configuration file read anew soon, or refuses.
@@ -105,6 +106,7 @@ class Steering:
         figures: Callable[[], DeviceFigures],
         folder: Path,
         takes_stills: Callable[[], bool],
+        note_still: Callable[[Path], None],
         profiles: Callable[[], Mapping[str, ProfileSettings]],
         restart: Callable[[], None],
         reload: Callable[[], None],
@@ -123,6 +125,7 @@ class Steering:
         self._figures = figures
         self._folder = folder
         self._takes_stills = takes_stills
+        self._note_still = note_still
         self._profiles = profiles
         self._restart = restart
         self._reload = reload
@@ -325,7 +328,9 @@ class Steering:
         if not self._takes_stills():
             told = "shown, and not kept" if camera.best_shots.is_sent else "not kept"
             raise CommandRefused(f"the picture is {told}: the disk has no space for stills")
-        write_still(camera.stills / f"asked-{stamp}.jpg", picture)
+        path = camera.stills / f"asked-{stamp}.jpg"
+        write_still(path, picture)
+        self._note_still(path)
 
     def _test(self) -> None:
         cameras = self._settings.items()

@@ -21,6 +21,7 @@ from camera_app.media.space import (
     nearest,
     used_bytes,
 )
+from camera_app.media.still_dates import StillDates
 
 __all__ = [
     "FilmFolder",
@@ -33,6 +34,7 @@ __all__ = [
     "Space",
     "SpaceGuard",
     "SpaceLevel",
+    "StillDates",
     "StoredFile",
     "bgr",
     "draw",

@@ -69,6 +69,7 @@ class SnapshotKeeper:
         folder: Where the files go, `<event_id>.jpg`; made on the first write.
         settings: Quality and limits.
         has_space: Whether the disk has space for stills; asked before each is written.
+        note: Called with each file that was written.
 
     Attributes:
         is_enabled: Whether to keep them; any thread may change it.
@@ -79,9 +80,11 @@ class SnapshotKeeper:
         folder: Path,
         settings: SnapshotSettings,
         has_space: Callable[[], bool] = lambda: True,
+        note: Callable[[Path], None] = lambda _: None,
     ) -> None:
         self._folder = folder
         self._has_space = has_space
+        self._note = note
         self._settings = settings
         self.is_enabled = settings.enabled
         self._held: dict[str, _Held] = {}
@@ -146,6 +149,7 @@ class SnapshotKeeper:
             self._failed += 1
             _log.warning("no snapshot of event %s: %s", event_id, error)
             return None
+        self._note(path)
         held.is_written = True
         self._written += 1
         self._written_bytes += len(data)

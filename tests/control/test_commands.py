@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from camera_app.app import App
+from camera_app.clock import NS_PER_S
 from camera_app.control.kept import KEPT_NAME
 from camera_app.errors import CommandRefused
 from camera_app.publish.commands import BURST
 from camera_app.scheduling import Answer, CpuSeats, Demand
+from camera_app.store.timekeeping import KernelTime
 from tests.control.conftest import Owner, Started
 from tests.publish.mosquitto import Mosquitto
 from tests.waiting import wait_until
@@ -247,6 +250,21 @@ def test_a_still_is_taken_when_asked(started: Started, owner: Owner, tmp_path: P
     assert still.read_bytes()[:3] == b"\xff\xd8\xff"
     assert owner.newest("front/snapshot") is None  # no picture leaves the device unasked
     assert "just now" in owner.ask("front/snapshot_now", "PRESS")["error"]
+
+
+def test_a_picture_kept_before_the_date_was_known_is_dated_anew(
+    started: Started, owner: Owner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As films are; it would go before pictures that are older."""
+    monkeypatch.setattr(KernelTime, "uncertainty_s", lambda _: None)
+    app = started()
+    assert wait_until(lambda: app.figures().cameras["front"].source.is_delivering)
+    assert owner.ask("front/snapshot_now", "PRESS")["accepted"]
+    (still,) = (tmp_path / "data" / "snapshots" / "front").glob("asked-*.jpg")
+    written_ns = still.stat().st_mtime_ns
+    os.utime(still, ns=(0, 0))  # as a clock would have it that has just begun
+    monkeypatch.setattr(KernelTime, "uncertainty_s", lambda _: 0.1)
+    assert wait_until(lambda: abs(still.stat().st_mtime_ns - written_ns) < NS_PER_S)
 
 
 def test_a_still_that_has_no_space_is_shown_and_refused(

@@ -58,6 +58,18 @@ def test_a_picture_that_was_written_is_not_written_again(tmp_path: Path) -> None
     assert keeper.stats.written == 1
 
 
+def test_each_picture_is_noted_when_it_is_written_and_only_then(tmp_path: Path) -> None:
+    noted: list[Path] = []
+    keeper = SnapshotKeeper(tmp_path, SnapshotSettings(), note=noted.append)
+    one, better = event(1, 1), event(2, 2)
+    keeper.consider(frame(1, 60), [one], [change(ChangeType.STARTED, one)])
+    assert noted == [tmp_path / "e1.jpg"]
+    keeper.consider(frame(2, 60), [better], [])
+    assert len(noted) == 1
+    keeper.consider(frame(3, 60), [], [change(ChangeType.ENDED, replace(better, last_seen_ns=3))])
+    assert noted == [tmp_path / "e1.jpg"] * 2
+
+
 def test_a_folder_that_cannot_be_written_costs_the_picture_not_the_event(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
