@@ -10,6 +10,7 @@ a checker of its own says whether a change of an event was lost, and slopes whet
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
 from pathlib import Path
@@ -17,12 +18,14 @@ from statistics import median
 
 from tools.docs.marked import put_into
 from tools.processes import TrialFailed
-from tools.soak.chaos import Wishes
+from tools.soak.chaos import QUIET_FIRST_S, QUIET_LAST_S, Wishes
 from tools.soak.gauges import Growth
 from tools.soak.rig import Rig
 from tools.soak.trial import Outcome, Soak, as_json
 
 FULL_MINUTES, FULL_KILLS = 20.0, 50
+# In less, nothing could go wrong between the quiet at both ends and be well again.
+SHORTEST_MINUTES = 0.4
 
 
 def main() -> int:
@@ -94,11 +97,29 @@ def _row(growth: Growth) -> tuple[str, str, str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--clip", action="append", type=Path, required=True, metavar="FILM")
-    parser.add_argument("--minutes", type=float, default=FULL_MINUTES, help="default: 20")
+    parser.add_argument(
+        "--minutes",
+        type=_minutes,
+        default=FULL_MINUTES,
+        help=f"at least {SHORTEST_MINUTES}; default: 20",
+    )
     parser.add_argument("--seed", type=int, default=1, help="what happens when; default: 1")
     parser.add_argument("--json", type=Path, metavar="FILE", help="figures for programs")
     parser.add_argument("--page", type=Path, metavar="FILE", help="put the table into this page")
     return parser
+
+
+def _minutes(word: str) -> float:
+    try:
+        minutes = float(word)
+    except ValueError:
+        minutes = math.nan
+    if not SHORTEST_MINUTES <= minutes < math.inf:  # false for what is no number, too
+        quiet = f"{QUIET_FIRST_S:.0f} s at the beginning and {QUIET_LAST_S:.0f} s at the end"
+        raise argparse.ArgumentTypeError(
+            f"a run has at least {SHORTEST_MINUTES} minutes, of which {quiet} are quiet; got {word}"
+        )
+    return minutes
 
 
 def _say(line: str) -> None:
