@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -41,26 +43,38 @@ class Wishes:
     load: float = 0.7
 
 
+def run_words(config: Path) -> list[str]:
+    """Return how `camera-app run` is called: of this program, with this Python."""
+    return [sys.executable, "-m", "camera_app", "run", "--config", str(config)]
+
+
 class RunningService:
     """The service on this machine, and what it says.
 
     Args:
         config: Its configuration.
         heard: Is handed each line of its log, on a thread of its own; must not block.
+        environment: What its environment has beside ours.
     """
 
-    def __init__(self, config: Path, heard: Callable[[str], None] = lambda _line: None) -> None:
+    def __init__(
+        self,
+        config: Path,
+        heard: Callable[[str], None] = lambda _line: None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._config = config
         self._tell = heard
+        self._environment = {**os.environ, **(environment or {})}
         self._heard = threading.Condition()  # guards the three below
         self._has_seen = False
         self._has_ended = False
         self._last_line = ""
 
     def __enter__(self) -> Self:
-        words = [sys.executable, "-m", "camera_app", "run", "--config", str(self._config)]
         self._process = subprocess.Popen(
-            words,
+            run_words(self._config),
+            env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -71,17 +85,25 @@ class RunningService:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
+        self.end()
+        self._reader.join(LIMIT_S)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it, and return its exit code; one that does not end is killed."""
+        self._process.send_signal(number)  # does nothing to one that has ended
         try:
-            self._process.wait(LIMIT_S)
+            return self._process.wait(LIMIT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
-        self._reader.join(LIMIT_S)
+            return self._process.wait()
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
 
     def wait_seen(self) -> None:
         """Wait until it has seen its first object."""

@@ -9,17 +9,16 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
+from camera_app.bench.running import RunningService
 from camera_app.models import TRUSTED_VARIABLE, PrivateKey, find_pack
 from tools.edgetpu_sim.packs import make_twin_pack
 from tools.edgetpu_sim.sticks import SimulatedStick, SimulatedSticks
@@ -28,7 +27,7 @@ CAMERA = "front"
 FPS = 10.0
 PACK = "person_large"
 START_LIMIT_S = 60.0
-STOP_LIMIT_S = 20.0
+STOP_LIMIT_S = 5.0
 SAMPLE_S = 0.02
 
 CONFIG = """
@@ -128,12 +127,12 @@ class Rig:
         self._source = source
         self._sticks = SimulatedSticks(folder / "sticks", latency_ms=latency_ms)
         self._is_plugged = is_plugged
-        self._process: subprocess.Popen[str] | None = None
+        self._service: RunningService | None = None
+        self._stack = ExitStack()
         self._heard = threading.Condition()  # guards the field below
         self.heard = Heard()
         self.invokes: list[tuple[float, int]] = []  # of the sampler's thread; only grows
         self._is_over = threading.Event()
-        self._threads: list[threading.Thread] = []
 
     @property
     def stick(self) -> SimulatedStick:
@@ -142,11 +141,22 @@ class Rig:
     @property
     def is_running(self) -> bool:
         """Whether the camera's process is there."""
-        return self._process is not None and self._process.poll() is None
+        return self._service is not None and self._service.is_running
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._sticks.__enter__()
+        with ExitStack() as stack:
+            stack.enter_context(self._sticks)
+            self._service = stack.enter_context(self._made_service())
+            stack.enter_context(self._sampled())
+            self.wait_until(lambda heard: bool(heard.seen_s), START_LIMIT_S, "the first look")
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _made_service(self) -> RunningService:
         if not self._is_plugged:
             self.stick.unplug()
         pack, key = make_pack(self._folder)
@@ -156,43 +166,13 @@ class Rig:
                 folder=self._folder, pack=pack, camera=CAMERA, source=self._source, fps=FPS
             )
         )
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "camera_app", "run", "--config", str(config)],
-            env={**os.environ, **self._sticks.environment(), TRUSTED_VARIABLE: key},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for target in (self._read, self._sample):
-            thread = threading.Thread(target=target, daemon=True)
-            self._threads.append(thread)
-            thread.start()
-        self.wait_until(lambda heard: bool(heard.seen_s), START_LIMIT_S, "the first look")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.end(signal.SIGTERM)
-        self._is_over.set()
-        for thread in self._threads:
-            thread.join(STOP_LIMIT_S)
-        self._sticks.__exit__(kind, error, trace)
+        environment = {**self._sticks.environment(), TRUSTED_VARIABLE: key}
+        return RunningService(config, self._hear, environment)
 
     def end(self, number: signal.Signals) -> int:
         """End the camera, and return its exit code; one that does not end is killed."""
-        process = self._process
-        assert process is not None
-        if process.poll() is None:
-            process.send_signal(number)
-        try:
-            return process.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return process.wait()
+        assert self._service is not None, "for after the start"
+        return self._service.end(number)
 
     def wait_until(self, holds: Callable[[Heard], bool], limit_s: float, what: str) -> float:
         """Wait for something in the log; return when it was there.
@@ -229,14 +209,21 @@ class Rig:
         counts = [count for at_s, count in self.invokes if begin_s <= at_s <= end_s]
         return counts[-1] - counts[0] if counts else 0
 
-    def _read(self) -> None:
-        assert self._process is not None
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            with self._heard:
-                self.heard.take(line.rstrip(), time.monotonic())
-                self._heard.notify_all()
-        self._process.stderr.close()
+    def _hear(self, line: str) -> None:
+        with self._heard:
+            self.heard.take(line.rstrip(), time.monotonic())
+            self._heard.notify_all()
+
+    @contextmanager
+    def _sampled(self) -> Iterator[None]:
+        """Count the answers of the stick meanwhile."""
+        sampler = threading.Thread(target=self._sample, daemon=True)
+        sampler.start()
+        try:
+            yield
+        finally:
+            self._is_over.set()
+            sampler.join(STOP_LIMIT_S)
 
     def _sample(self) -> None:
         while not self._is_over.wait(SAMPLE_S):

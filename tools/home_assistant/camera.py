@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from tools.processes import Program
+from tools.service import Service
 
 # A zone in which whoever comes is for longer than two seconds, and a line that some of them cross.
 RULES = """
@@ -20,16 +19,15 @@ labels = ["person"]
 """
 
 
-class Camera(Program):
-    """`camera-app run` with one camera."""
+class Camera(Service):
+    """The service with one camera."""
 
     def __init__(self, folder: Path, port: int, source: str) -> None:
         folder.mkdir(parents=True)
         self._folder, self._port, self._source = folder, port, source
         self._settings = folder / "camera.toml"
         self.configure()
-        command = [sys.executable, "-m", "camera_app", "run", "--config", str(self._settings)]
-        super().__init__(command, folder / "camera.log")
+        super().__init__(self._settings, folder / "camera.log")
 
     def configure(self, *, discovery: str = "device", has_rules: bool = True) -> None:
         """Write its configuration; takes effect with the next start."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +15,7 @@ from camera_app.models import TRUSTED_VARIABLE
 from tools.edgetpu_sim.sticks import SimulatedStick, SimulatedSticks
 from tools.faults.rig import make_pack
 from tools.processes import REPOSITORY, Broker, Program, wait_for
+from tools.service import Service
 
 DEVICE = "soak"
 RTSP_SERVER = REPOSITORY / "tests" / "servers" / "rtsp_server.py"
@@ -72,14 +72,13 @@ class RtspCamera(Program):
         return f"rtsp://127.0.0.1:{self.text().split('port ')[1].split()[0]}/live"
 
 
-class Service(Program):
-    """`camera-app run`; its number, and those of its children."""
+class WatchedService(Service):
+    """The service and those of its children that may be killed."""
 
     def __init__(self, folder: Path, config: str, environment: dict[str, str]) -> None:
         settings = folder / "camera.toml"
         settings.write_text(config)
-        command = [sys.executable, "-m", "camera_app", "run", "--config", str(settings)]
-        super().__init__(command, folder / "service.log", environment)
+        super().__init__(settings, folder / "service.log", environment)
 
     def children(self, beginning: str) -> list[psutil.Process]:
         """Return the processes below it whose names begin so."""
@@ -116,7 +115,7 @@ class Rig:
         self._sticks = SimulatedSticks(folder / "sticks", latency_ms=LATENCY_MS)
         self.cameras: dict[str, str] = {}
         self.broker = Broker(folder / "broker")
-        self.service: Service
+        self.service: WatchedService
 
     @property
     def stick(self) -> SimulatedStick:
@@ -130,7 +129,7 @@ class Rig:
             self.cameras = self._sources(stack)
             pack, key = make_pack(self.folder)
             environment = {**self._sticks.environment(), TRUSTED_VARIABLE: key}
-            self.service = Service(self.folder, self._config(pack), environment)
+            self.service = WatchedService(self.folder, self._config(pack), environment)
             stack.callback(self.service.kill)
             self._stack = stack.pop_all()
         return self
