@@ -109,7 +109,7 @@ class _Drawing:
             desc="drawing the scene",
             unit="frame",
             dynamic_ncols=True,
-            mininterval=0.2 if sys.stderr.isatty() else 10.0,
+            disable=None,  # shown on a terminal only
         )
         return self
 

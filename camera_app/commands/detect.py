@@ -115,7 +115,7 @@ def look_at_all(
     """Return the records of all pictures, and an error for each that cannot be read."""
     records: list[Record] = []
     faults: list[SourceUnsupported] = []
-    for path in tqdm(paths, unit="picture", disable=not sys.stderr.isatty()):
+    for path in tqdm(paths, unit="picture", disable=None):
         try:
             picture = read_picture(path)
         except SourceUnsupported as fault:

@@ -276,7 +276,7 @@ def _fetched(pack: ModelPack, terms: Terms) -> dict[str, Any]:
         desc=file,
         unit="B",
         unit_scale=True,
-        disable=not sys.stderr.isatty(),
+        disable=None,
     ) as bar:
         try:
             weights = fetch(pack, cache_folder(), progress=bar.update, terms=terms)

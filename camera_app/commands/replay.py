@@ -198,8 +198,7 @@ class Progress:
             desc=clip.name,
             unit="frame",
             dynamic_ncols=True,
-            disable=self._is_quiet,
-            mininterval=0.2 if sys.stderr.isatty() else 10.0,
+            disable=self._is_quiet or None,  # None: where nobody sits before it either
             file=sys.stderr,
         )
 

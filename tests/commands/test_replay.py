@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from camera_app.cli import build_parser, main
-from camera_app.commands.replay import request_of
+from camera_app.commands.replay import Progress, request_of
 
 
 def clip(shared: Path) -> str:
@@ -26,7 +27,22 @@ def test_replay_prints_events_and_where_files_lie(
     for name in ("events.jsonl", "events.db", "annotated.mp4", "tracks.txt", "summary.json"):
         assert str(tmp_path / name) in told
         assert (tmp_path / name).exists()
-    assert "58/" in progress  # the bar knows how far it is, and so when it will be done
+    assert not progress  # a log has no use for a bar that is drawn again and again
+
+
+def test_the_bar_is_drawn_where_somebody_sits_before_it_and_only_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drawn(*, is_terminal: bool, is_quiet: bool = False) -> str:
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+        with Progress(is_quiet=is_quiet) as progress:
+            progress.clip_opened(Path("long.mkv"), 58)
+            progress.frame_done()
+        return capsys.readouterr().err
+
+    assert "1/58" in drawn(is_terminal=True)
+    assert not drawn(is_terminal=True, is_quiet=True)
+    assert not drawn(is_terminal=False)
 
 
 @pytest.mark.shared

@@ -212,7 +212,7 @@ def detected(video: Path, model: str) -> list[Observation]:
     network = load_network(find_pack(model))
     observations = []
     with ClipReader(video) as clip:
-        for frame in tqdm(clip.frames(), desc=model, disable=not sys.stderr.isatty()):
+        for frame in tqdm(clip.frames(), desc=model, disable=None):
             found = network.look(frame.picture, None, min_score=MIN_SCORE)
             persons = tuple(detection for detection in found if detection.label == LABEL)
             whole = Box(0, 0, frame.size.width, frame.size.height)

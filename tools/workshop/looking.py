@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,9 +79,7 @@ def look_at_all(networks: Sequence[Network], pictures: EvaluationSet) -> tuple[L
 
 
 def _with_progress(pictures: Sequence[TruthPicture], name: str) -> Sequence[TruthPicture]:
-    bar: Sequence[TruthPicture] = tqdm(
-        pictures, desc=name, unit="picture", disable=not sys.stderr.isatty()
-    )
+    bar: Sequence[TruthPicture] = tqdm(pictures, desc=name, unit="picture", disable=None)
     return bar
 
 

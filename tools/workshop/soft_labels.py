@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -169,7 +168,7 @@ def _taught(
     """Yield the pictures with what the teacher finds; note what it had not looked at before."""
     if file.tell():
         file.write("\n")  # ends a line that was cut short; an empty one harms nobody
-    for image in tqdm(data.images, desc="teacher", disable=not sys.stderr.isatty()):
+    for image in tqdm(data.images, desc="teacher", disable=None):
         if image.split != "train":
             yield image
             continue

@@ -10,7 +10,6 @@ import copy
 import io
 import json
 import math
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -148,7 +147,7 @@ class Training:
             self._batches(),
             total=self._steps_per_epoch,
             desc=f"epoch {self._epoch + 1} of {self._schedule.epochs}",
-            disable=not sys.stderr.isatty(),
+            disable=None,
         )
         for batch in bar:
             parts = self._one_step(batch)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -138,7 +137,7 @@ def _wishes(arguments: argparse.Namespace) -> Wishes:
 
 def _bar(items: Sequence[Item]) -> Iterable[Item]:
     """Show progress on a terminal, and nothing in a log."""
-    bar: Iterable[Item] = tqdm(items, unit="picture", disable=not sys.stderr.isatty())
+    bar: Iterable[Item] = tqdm(items, unit="picture", disable=None)
     return bar
 
 

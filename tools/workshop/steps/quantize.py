@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -63,5 +62,5 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _compared(float_path: Path, int8_path: Path, inputs: list[Array]) -> tuple[LayerError, ...]:
-    with tqdm(total=len(inputs), desc="layers", disable=not sys.stderr.isatty()) as bar:
+    with tqdm(total=len(inputs), desc="layers", disable=None) as bar:
         return compare(float_path, int8_path, inputs, progress=bar.update)
