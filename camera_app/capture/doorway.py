@@ -4,9 +4,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from camera_app.threads import LatestBox
 from camera_app.values import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What a camera does without.
+
+    Attributes:
+        until_ns: What was captured before that and is still; 0: it wants everything.
+        whatever_moves: What moves as well: it looks at nothing at all.
+    """
+
+    until_ns: int = 0
+    whatever_moves: bool = False
+
+    def covers(self, frame: Frame) -> bool:
+        """Say whether a frame is one of those."""
+        is_still = frame.motion is not None and not frame.motion.boxes
+        return frame.captured_ns < self.until_ns and (is_still or self.whatever_moves)
 
 
 class Doorway:
@@ -15,7 +34,7 @@ class Doorway:
     A camera that has nothing to do but to wait for something that moves says so with `rest_until`.
     From then on a frame of which its source says that nothing moves in it passes by; the first one
     of another kind ends the rest, and so does the end of its time. The source is told, so that it
-    need not bring all that is still.
+    need not bring all that is still. A camera that is paused lets everything pass by.
     """
 
     def __init__(self) -> None:
@@ -23,8 +42,8 @@ class Doorway:
         self._guard = threading.Lock()  # guards every field below, and is held while a frame passes
         self._pass_by: Callable[[Frame], None] | None = None
         self._note_still: Callable[[int], None] | None = None
-        self._tell_rest: Callable[[int], None] | None = None
-        self._rests_until_ns = 0
+        self._tell_rest: Callable[[Rest], None] | None = None
+        self._rest = Rest()
 
     @property
     def replaced(self) -> int:
@@ -41,35 +60,35 @@ class Doorway:
         with self._guard:
             self._pass_by, self._note_still = pass_by, note_still
 
-    def tell_rest_to(self, tell: Callable[[int], None]) -> None:
-        """Set who is told until when the camera rests, whenever that changes; must not block."""
+    def tell_rest_to(self, tell: Callable[[Rest], None]) -> None:
+        """Set who is told how the camera rests, whenever that changes; must not block."""
         with self._guard:
             self._tell_rest = tell
 
     def put(self, frame: Frame) -> None:
         """Offer a frame; never waits for the camera."""
         with self._guard:
-            is_still = frame.motion is not None and not frame.motion.boxes
-            if is_still and frame.captured_ns < self._rests_until_ns and self._pass_by is not None:
+            if self._pass_by is not None and self._rest.covers(frame):
                 self._pass_by(frame)
                 return
-            self._set_rest(0)
+            self._set_rest(Rest())
             self._box.put(frame)
 
     def note_still(self, frames: int) -> None:
-        """Take note of frames that the source did not bring, because nothing moves in them."""
+        """Take note of frames that the source did not bring, because the camera rests."""
         with self._guard:
             if self._note_still is not None:
                 self._note_still(frames)
 
-    def rest_until(self, until_ns: int) -> None:
-        """Let pass by what is still and was captured before that; 0: nothing.
+    def rest_until(self, until_ns: int, *, whatever_moves: bool = False) -> None:
+        """Let pass by what is still and was captured before that, or all of it; 0: nothing.
 
         By the camera's thread, which until its next frame leaves to `pass_by` what that uses. When
         this returns with 0 no frame is passing.
         """
         with self._guard:
-            self._set_rest(0 if self._box.peek() is not None else until_ns)
+            has_frame = self._box.peek() is not None
+            self._set_rest(Rest() if has_frame else Rest(until_ns, whatever_moves))
 
     def take(self, timeout_s: float | None = None) -> Frame | None:
         """Return the newest frame that was let in, or None when the time is over.
@@ -91,8 +110,8 @@ class Doorway:
         """Wake whoever waits; a frame still inside can be taken."""
         self._box.close()
 
-    def _set_rest(self, until_ns: int) -> None:
-        if until_ns != self._rests_until_ns:
-            self._rests_until_ns = until_ns
+    def _set_rest(self, rest: Rest) -> None:
+        if rest != self._rest:
+            self._rest = rest
             if self._tell_rest is not None:
-                self._tell_rest(until_ns)
+                self._tell_rest(rest)

@@ -11,7 +11,7 @@ import random
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from camera_app.capture.address import (
 )
 from camera_app.capture.backoff import BackOff
 from camera_app.capture.child import ENTRY, Errand
-from camera_app.capture.doorway import Doorway
+from camera_app.capture.doorway import Doorway, Rest
 from camera_app.capture.filming import FilmMeans
 from camera_app.capture.source import Reason, SourceRefused, reason_of
 from camera_app.capture.wire import (
@@ -134,6 +134,7 @@ class LiveSource(Worker):
         self._state = "not started"
         self._order = FilmOrder()
         self._is_order_sent = True
+        self._gate: GateMeans | None = None
         self._attention = Attention()
         self._is_attention_sent = True
 
@@ -174,18 +175,19 @@ class LiveSource(Worker):
         """Leave the newest frame there from now on; from any thread.
 
         Args:
-            frames: Where; says until when nothing is wanted that is still.
+            frames: Where; says what is not wanted.
             gate: How to look for motion; None: not at all.
         """
         with self._guard:
-            self._frames = frames
+            self._frames, self._gate = frames, gate
             self._attend(Attention(gate))
-        frames.tell_rest_to(partial(self._rest_until, frames))
+        frames.tell_rest_to(partial(self._note_rest, frames))
 
-    def _rest_until(self, frames: Doorway, until_ns: int) -> None:
+    def _note_rest(self, frames: Doorway, rest: Rest) -> None:
         with self._guard:
             if frames is self._frames:  # and not one from which another has taken over
-                self._attend(replace(self._attention, rests_until_ns=until_ns))
+                gate = None if rest.whatever_moves else self._gate
+                self._attend(Attention(gate, rest.until_ns))
 
     def _attend(self, attention: Attention) -> None:
         """Want something else of the child; with the guard held."""
@@ -313,20 +315,30 @@ class LiveSource(Worker):
     def _take_counts(self, counts: Counts) -> bool:
         """Note what did not come across; return whether it shows that the source lives."""
         with self._guard:
-            before, self._dropped = self._dropped, counts
-            still = counts.still - before.still
-            self._count += still
+            thinned = counts.thinned - self._dropped.thinned
+            still = self._newly_still(counts)
+        self._tell_still(still)
+        return still > 0 or thinned > 0
+
+    def _newly_still(self, counts: Counts) -> int:
+        """Take on what a child has left out; return how many of it were still. Guard held."""
+        before, self._dropped = self._dropped, counts
+        still = counts.still - before.still
+        self._count += still
+        return still
+
+    def _tell_still(self, still: int) -> None:
         if still:
             self._frames.note_still(still)
-        return still > 0 or counts.thinned > before.thinned
 
     def _deliver(self, said: Delivery) -> None:
-        self._take_counts(said.counts)
         with self._guard:
+            still = self._newly_still(said.counts)
             is_first = not self._is_delivering
             sequence = self._count
             self._count += 1
             self._recent.append((said.captured_ns, self._count))
+        self._tell_still(still)
         if is_first:
             self._begin_delivery()
         frame = Frame(self._camera, sequence, said.captured_ns, said.picture, said.motion)

@@ -29,7 +29,7 @@ class Watchman:
         self._gate: MotionGate | None = None
         self._rests_until_ns = 0
         self._brought_ns = 0
-        self.still = 0  # pictures that were held back
+        self.still = 0  # pictures that were held back: nothing moves, or nobody looks
 
     def heed(self, attention: Attention) -> None:
         """Do from now on what the parent wants."""
@@ -50,9 +50,10 @@ class Watchman:
     def holds_back(self, motion: Motion | None, at_ns: int) -> bool:
         """Decide whether a picture is not brought, and count it then.
 
-        What moves ends the rest: the parent says anew when it rests again.
+        What moves ends the rest: the parent says anew when it rests again. Where nobody wants to
+        know what moves, nothing does.
         """
-        if motion is None or motion.boxes or at_ns >= self._rests_until_ns:
+        if (motion is not None and motion.boxes) or at_ns >= self._rests_until_ns:
             self._rests_until_ns = 0
         elif at_ns - self._brought_ns < self._show_every_ns:
             self.still += 1

@@ -98,7 +98,8 @@ class Attention:
 
     Attributes:
         gate: How to look for motion; None: not at all.
-        rests_until_ns: What is still and was captured before that is not wanted.
+        rests_until_ns: What is still and was captured before that is not wanted; where motion is
+            not looked for, that is all there is.
     """
 
     gate: GateMeans | None = None

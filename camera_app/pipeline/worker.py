@@ -32,6 +32,7 @@ from camera_app.values import Detection, Event, EventChange, Frame, FrameCounts
 _log = logging.getLogger(__name__)
 
 TAKE_S = 0.5
+FOREVER_NS = 1 << 62
 NOTHING_WANTED = "nothing_wanted"  # why events end when no model is left to ask
 LOOK_LIMIT_S = 5.0  # a frame that takes longer is given up; a network on the CPU cannot be killed
 BLIND_AFTER_S = 10.0  # without a frame for so long, what was seen cannot be called there any more
@@ -216,6 +217,13 @@ class CameraWorker(Worker):
         if frame is None or self._taken % FRAMES_A_REPORT == 0:
             self._stats = self._current_stats()
         if self._wanted is self._orders:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Do without frames that need no look, until the next one that does."""
+        if self._paused:
+            self._frames.rest_until(FOREVER_NS, whatever_moves=True)
+        else:
             self._frames.rest_until(self._watch.still_until_ns)
 
     def closed(self) -> None:
@@ -262,7 +270,7 @@ class CameraWorker(Worker):
             self._tell(None, self._watch.begin_anew(now_ns, wall_ns, self._paused))
 
     def _pass_by(self, frame: Frame) -> None:
-        """Do what is to be done for a frame that is still while nothing else is.
+        """Do what is to be done for a frame that needs no look while nothing else is.
 
         On the source's thread, while this one waits, and only then.
         """
@@ -271,7 +279,8 @@ class CameraWorker(Worker):
         self._note_taken(frame)
 
     def _note_still(self, frames: int) -> None:
-        self._watch.pass_over(ShedReason.STILL, frames)
+        """Count what needs no look; on the source's thread."""
+        self._watch.pass_over(ShedReason.PAUSED if self._paused else ShedReason.STILL, frames)
 
     def _take(self, frame: Frame) -> None:
         self._taken += 1

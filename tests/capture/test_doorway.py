@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from camera_app.capture import Doorway
+from camera_app.capture.doorway import Rest
 from camera_app.threads import Closed
 from camera_app.values import Box, Frame, Motion, Yuv420
 
@@ -24,7 +25,7 @@ class Door:
     def __init__(self) -> None:
         self.frames = Doorway()
         self.passed: list[int] = []
-        self.told: list[int] = []
+        self.told: list[Rest] = []
         self.frames.attend(lambda frame: self.passed.append(frame.captured_ns), self._note)
         self.frames.tell_rest_to(self.told.append)
         self.still = 0
@@ -95,7 +96,17 @@ def test_the_source_is_told_of_each_change_and_of_nothing_else(door: Door) -> No
     door.take()
     door.frames.rest_until(200)
     door.frames.rest_until(0)
-    assert door.told == [100, 0, 200, 0]
+    assert door.told == [Rest(100), Rest(), Rest(200), Rest()]
+
+
+def test_a_camera_that_looks_at_nothing_is_woken_by_nothing(door: Door) -> None:
+    door.frames.rest_until(100, whatever_moves=True)
+    for number, motion in enumerate([STILL, MOVING, None, MOVING], start=1):
+        door.put(number, motion)
+    assert (door.take(), door.passed) == (None, [1, 2, 3, 4])
+    door.put(100, MOVING)
+    assert door.take() == 100
+    assert door.told == [Rest(100, whatever_moves=True), Rest()]
 
 
 def test_whoever_ends_the_rest_waits_for_a_frame_that_is_passing(door: Door) -> None:

@@ -56,7 +56,7 @@ class Rested:
 
     def rest(self, for_s: float = 3600.0) -> None:
         """Rest as soon as nothing moves."""
-        while not self.door._rests_until_ns:
+        while not self.door._rest.until_ns:
             self.frame_that(lambda frame: frame.motion is not None and not frame.motion.boxes)
             self.door.rest_until(CLOCK.monotonic_ns() + round(for_s * NS_PER_S))
 
@@ -130,7 +130,24 @@ def test_what_moves_ends_the_rest_at_once(rested: Callable[..., Rested]) -> None
     moving = one.frame()
     assert moving.motion is not None
     assert moving.motion.boxes
-    assert one.door._rests_until_ns == 0
+    assert one.door._rest.until_ns == 0
+
+
+def test_a_camera_that_looks_at_nothing_is_brought_two_frames_a_second_of_what_moves(
+    rested: Callable[..., Rested],
+) -> None:
+    """A ball crosses the scene all the time; and the child does not even look for it."""
+    one = rested("synthetic:?width=320&height=240&fps=20")
+    one.frame_that(lambda frame: frame.motion is not None)
+    one.door.discard()
+    one.door.rest_until(1 << 62, whatever_moves=True)
+    assert wait_until(lambda: one.held_back >= 40)
+    assert one.held_back > 4 * len(one.passed) > 0
+    assert one.passed[-1].motion is None
+    one.door.rest_until(0)
+    moving = one.frame_that(lambda frame: frame.motion is not None)
+    assert moving.motion is not None
+    assert moving.motion.boxes
 
 
 def test_a_new_child_looks_for_motion_and_knows_of_no_rest(
@@ -144,7 +161,7 @@ def test_a_new_child_looks_for_motion_and_knows_of_no_rest(
     assert child.pid is not None
     os.kill(child.pid, signal.SIGKILL)
     # Its first picture is all new to it, which ends the rest of the camera.
-    assert wait_until(lambda: one.door._rests_until_ns == 0)
+    assert wait_until(lambda: one.door._rest.until_ns == 0)
     one.rest()
     held_back = one.held_back
     assert wait_until(lambda: one.held_back >= held_back + 10)

@@ -51,8 +51,19 @@ def test_nothing_is_looked_for_unless_it_is_wanted() -> None:
     film = Film(Attention())
     luma = np.zeros((432, 768), np.uint8)
     assert film.watchman.motion_in(luma, film.now_ns) is None
-    film.watchman.heed(Attention(None, LONG_NS))
     assert all(film.show() for _ in range(20))
+
+
+def test_where_nobody_looks_two_in_a_second_are_brought_whatever_moves() -> None:
+    film = Film(Attention(MEANS))
+    film.watchman.heed(Attention(None, LONG_NS))
+    luma = np.zeros((432, 768), np.uint8)
+    assert film.watchman.motion_in(luma, film.now_ns) is None
+    brought = [film.show(x) for x in range(50)]
+    assert sum(brought) == 10
+    assert film.watchman.still == brought.count(False)
+    film.watchman.heed(Attention(MEANS))
+    assert film.show(300)
 
 
 def test_what_is_still_is_held_back_and_counted_but_for_two_in_a_second() -> None:

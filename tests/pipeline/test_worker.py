@@ -378,7 +378,7 @@ def rest(rig: Rig) -> None:
     """Show one frame, in which nothing is, and wait until the camera rests."""
     rig.seats.found = {"m": [], "n": []}
     rig.watch(PICTURE)
-    rig.wait_until(lambda: rig.frames._rests_until_ns > 0)
+    rig.wait_until(lambda: rig.frames._rest.until_ns > 0)
 
 
 def test_a_camera_at_rest_counts_what_is_still_and_shows_it(gated: Rig) -> None:
@@ -432,6 +432,30 @@ def test_a_camera_at_rest_obeys_before_the_next_frame_is_kept(gated: Rig) -> Non
         gated.put(PICTURE, NOTHING)
         gated.wait_until(lambda wanted=shed: gated.worker.stats.counts.shed["paused"] == wanted)  # type: ignore[misc]
     assert gated.worker.newest_frame is None
+
+
+@pytest.mark.parametrize("is_gated", [True, False])
+def test_a_paused_camera_is_not_woken_whatever_moves_and_shows_the_newest(is_gated: bool) -> None:
+    """What a source does not bring meanwhile is counted as what it does bring."""
+    rig = Rig(is_gated=is_gated)
+    rig.worker.start()
+    try:
+        rig.worker.order(orders("paused"))
+        rig.wait_until(lambda: rig.frames._rest.whatever_moves)
+        for number in range(20):
+            rig.put(PICTURE, SOMETHING)  # counted when it returns: by no other thread
+            assert rig.worker.stats.counts.shed == {"paused": number + 1}
+            newest = rig.worker.newest_frame
+            assert newest is not None
+            assert newest.captured_ns == rig.clock.monotonic_ns()
+        rig.frames.note_still(7)
+        assert rig.worker.stats.counts.shed == {"paused": 27}
+        rig.worker.order(orders())
+        rig.put(PICTURE, SOMETHING)
+        rig.wait_until(lambda: rig.worker.stats.counts.looked_at == 1)
+        assert rig.worker.stats.counts.is_conserved
+    finally:
+        rig.worker.stop()
 
 
 def test_nothing_is_told_of_motion_without_a_gate(rig: Rig) -> None:
