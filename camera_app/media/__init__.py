@@ -1,6 +1,5 @@
 """Pictures that are kept: snapshots, films of events, and what goes first when space ends."""
 
-from camera_app.media.annotate import FilmWriter, draw
 from camera_app.media.colour import bgr
 from camera_app.media.film_keeper import FilmKeeper
 from camera_app.media.films import FilmFolder
@@ -26,7 +25,6 @@ from camera_app.media.still_dates import StillDates
 __all__ = [
     "FilmFolder",
     "FilmKeeper",
-    "FilmWriter",
     "Recorder",
     "RecordingStats",
     "SnapshotKeeper",
@@ -37,7 +35,6 @@ __all__ = [
     "StillDates",
     "StoredFile",
     "bgr",
-    "draw",
     "encode_jpeg",
     "files_to_delete",
     "level_of",

@@ -13,7 +13,8 @@ from typing import Self, TextIO
 from camera_app.capture import ClipInfo
 from camera_app.errors import StoreError
 from camera_app.events import canonical_json, change_record
-from camera_app.media import FilmWriter, SnapshotKeeper, draw
+from camera_app.media import SnapshotKeeper
+from camera_app.replay.annotate import FilmWriter, draw
 from camera_app.replay.settings import ReplayRequest
 from camera_app.store import Commit, EventStore
 from camera_app.values import Event, EventChange, Frame, Track

@@ -16,6 +16,7 @@ from paho.mqtt import publish
 from paho.mqtt.enums import CallbackAPIVersion
 
 from camera_app.cli import main
+from camera_app.kernel import tree
 from camera_app.store import EventFilter, EventQueries, EventSummary
 from camera_app.store.known_good import read_standing
 from tests import wire
@@ -85,6 +86,11 @@ class Service:
     def reload(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGHUP)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -178,6 +184,24 @@ def test_a_person_before_the_camera_reaches_the_hub_and_the_disk(
     assert {event.event_id for event in service.events()} == {c["event_id"] for c in ledger}
     snapshots = service.folder / "data" / "snapshots" / "porch"
     assert {path.stem for path in snapshots.iterdir()} == {c["event_id"] for c in ledger}
+
+
+@pytest.mark.shared
+def test_the_service_leaves_to_its_children_what_only_they_use(
+    service: Service, broker: Mosquitto, subscriber: Subscriber
+) -> None:
+    """Each library costs memory in each process that has it."""
+    service.configure(broker.port)
+    service.start()
+    subscriber.wait_for(lambda topic, _: topic == "porch/event")
+    (child,) = set(tree(service.pid)) - {service.pid}
+    assert ("/av.libs/" in mapped(child), "/av.libs/" in mapped(service.pid)) == (True, False)
+    assert ("litert" in mapped(child), "litert" in mapped(service.pid)) == (False, True)
+
+
+def mapped(pid: int) -> str:
+    """Return the files that a process has in its memory."""
+    return Path(f"/proc/{pid}/maps").read_text()
 
 
 @pytest.mark.shared

@@ -10,7 +10,7 @@ import pytest
 
 from camera_app.config import LineSettings, ZoneSettings
 from camera_app.errors import StoreError
-from camera_app.media import FilmWriter, draw
+from camera_app.replay.annotate import FilmWriter, draw
 from camera_app.values import Box, Frame, Track, TrackState, Yuv420
 
 

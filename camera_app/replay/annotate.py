@@ -16,7 +16,7 @@ import numpy as np
 from camera_app.clock import seconds
 from camera_app.config import LineSettings, ZoneSettings
 from camera_app.errors import StoreError
-from camera_app.media.colour import bgr
+from camera_app.media import bgr
 from camera_app.values import Box, Event, Frame, Pixels, Size, Track, TrackState
 
 TIME_BASE = Fraction(1, 90_000)
