@@ -10,6 +10,9 @@ from camera_app.values import ColourMatrix, Picture, Pixels, Rgb, Yuv420
 # Luma weights of red and blue in each matrix; ITU-R BT.601 and BT.709.
 _WEIGHTS = {ColourMatrix.BT601: (0.299, 0.114), ColourMatrix.BT709: (0.2126, 0.0722)}
 
+# So many rows at a time: reckoned as a whole, one of 1080 rows would take 100 MB for a moment.
+BAND_ROWS = 32
+
 
 def bgr(picture: Picture) -> Pixels:
     """Return a picture as uint8 (height, width, 3), blue first, contiguous."""
@@ -39,8 +42,14 @@ def _any_bgr(picture: Yuv420) -> Pixels:
         cv2.resize(plane, doubled, interpolation=cv2.INTER_LINEAR)[:height, :width]
         for plane in (picture.u, picture.v)
     )
-    yuv = np.dstack([picture.luma, u, v]).astype(np.float32)
-    return np.asarray(np.clip(cv2.transform(yuv, _matrix(picture)) + 0.5, 0, 255), np.uint8)
+    matrix, result = _matrix(picture), np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, BAND_ROWS):
+        rows = slice(top, top + BAND_ROWS)
+        yuv = np.dstack([picture.luma[rows], u[rows], v[rows]]).astype(np.float32)
+        coloured = cv2.transform(yuv, matrix)
+        coloured += np.float32(0.5)
+        result[rows] = np.clip(coloured, 0, 255, out=coloured)
+    return result
 
 
 def _matrix(picture: Yuv420) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from camera_app.media import bgr
+from camera_app.media import bgr, colour
 from camera_app.values import ColourMatrix, Rgb, Yuv420
 
 WEIGHTS = {ColourMatrix.BT601: (0.299, 0.114), ColourMatrix.BT709: (0.2126, 0.0722)}
@@ -46,3 +46,16 @@ def test_a_flat_colour_comes_back(
 def test_a_still_in_rgb_is_turned_round() -> None:
     pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
     assert np.array_equal(bgr(Rgb(pixels)), pixels[:, :, ::-1])
+
+
+@pytest.mark.parametrize("height", [colour.BAND_ROWS - 1, 2 * colour.BAND_ROWS + 5])
+def test_where_bands_of_a_picture_meet_cannot_be_seen(
+    height: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = np.random.default_rng(height)
+    luma = numbers.integers(0, 256, (height, 40), np.uint8)
+    u, v = numbers.integers(0, 256, (2, (height + 1) // 2, 20), np.uint8)
+    picture = Yuv420(luma, u, v, ColourMatrix.BT709)
+    in_bands = bgr(picture)
+    monkeypatch.setattr(colour, "BAND_ROWS", height)
+    assert np.array_equal(in_bands, bgr(picture))
