@@ -15,6 +15,7 @@ from camera_app.config import load_config
 from camera_app.errors import CommandRefused, ConfigError
 from camera_app.health import Notifier
 from camera_app.logs import begin_logging
+from camera_app.memory import give_back_what_is_free, share_one_heap
 from camera_app.roster import ROSTER
 from camera_app.service import Service
 
@@ -64,6 +65,7 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal comes; begin anew, with the file as it is then, where that is asked."""
     os.umask(os.umask(PRIVATE) | PRIVATE)  # a stricter one stays
+    share_one_heap()
     wishes: _Wishes = SimpleQueue()
 
     def restart() -> None:
@@ -90,20 +92,24 @@ def _watch(service: Service, wishes: _Wishes, notifier: Notifier) -> _Wish:
     """Watch until told to stop; return how."""
     service.start()
     try:
-        print("READY", flush=True)
-        notifier.ready()
+        _tell_ready(notifier)
         while (wish := wishes.get()) is _Wish.RELOAD:
             print("RELOADING", flush=True)
             notifier.reloading()
             _reload(service)
-            print("READY", flush=True)
-            notifier.ready()
+            _tell_ready(notifier)
         print("STOPPING", flush=True)
         # To systemd it goes on, with the same process: STOPPING would have it killed in the end.
         (notifier.reloading if wish is _Wish.BEGIN_ANEW else notifier.stopping)()
     finally:
         service.stop()
     return wish
+
+
+def _tell_ready(notifier: Notifier) -> None:
+    print("READY", flush=True)
+    notifier.ready()
+    give_back_what_is_free()  # what it took to become ready
 
 
 def _reload(service: Service) -> None:

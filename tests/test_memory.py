@@ -1,0 +1,70 @@
+"""What is asked of the C library, asked of the real one in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+# Threads that take and keep memory in pieces too small to be mapped one by one.
+THREADS = """
+import ctypes, sys, threading
+from camera_app.memory import share_one_heap
+
+if sys.argv[1] == "shared":
+    share_one_heap()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+both = threading.Barrier(4)
+
+def take():
+    both.wait()
+    kept.extend(libc.malloc(60_000) for _ in range(100))
+    both.wait()
+
+kept = []
+threads = [threading.Thread(target=take) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+(heap,) = [line.split()[0] for line in open("/proc/self/maps") if "[heap]" in line]
+begins, ends = (int(edge, 16) for edge in heap.split("-"))
+print(sum(not begins <= piece < ends for piece in kept))
+"""
+PIECES = """
+import ctypes
+from pathlib import Path
+from camera_app.memory import give_back_what_is_free
+
+def resident_bytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.free.argtypes = [ctypes.c_void_p]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+pieces = [libc.malloc(60_000) for _ in range(400)]
+for piece in pieces:
+    libc.memset(piece, 1, 60_000)
+for piece in pieces[:-1]:  # the last one keeps the heap from shrinking by itself
+    libc.free(piece)
+before = resident_bytes()
+give_back_what_is_free()
+print(before - resident_bytes())
+"""
+
+
+def told(code: str, *words: str) -> int:
+    root = str(Path(__file__).parents[1])
+    called = [sys.executable, "-c", code, *words]
+    environment = {**os.environ, "PYTHONPATH": root}
+    return int(subprocess.check_output(called, env=environment, text=True, timeout=60))
+
+
+def test_threads_take_memory_from_one_heap() -> None:
+    assert told(THREADS, "each its own") > 0
+    assert told(THREADS, "shared") == 0
+
+
+def test_what_is_free_goes_back_to_the_system() -> None:
+    assert told(PIECES) > 20_000_000
