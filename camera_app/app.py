@@ -26,6 +26,7 @@ from camera_app.assembly import (
     stills_folders,
     wanted_cameras,
 )
+from camera_app.children import own_cpu_ns
 from camera_app.clock import Clock, SystemClock, iso_utc
 from camera_app.config import Config
 from camera_app.control import Change, KeptFile, Steering, changes, needing_restart
@@ -256,7 +257,8 @@ class App:
 
     def _made_heartbeat(self, readers: Sequence[Callable[[DeviceFigures], None]]) -> Heartbeat:
         house = self._house
-        gauge = PressureGauge(house.clock, lambda: house.devices.cpu_time_ns)
+        # Networks on the CPU run at low priority, which the gauge leaves out.
+        gauge = PressureGauge(house.clock, lambda: own_cpu_ns() - house.devices.cpu_time_ns)
 
         def pulse() -> None:
             house.devices.note_pressure(gauge.read())

@@ -27,12 +27,15 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from camera_app.clock import nanoseconds
+from camera_app.kernel import cpu_ns
 from camera_app.logs import error_output_of
 from camera_app.values import Pixels
 
@@ -48,6 +51,8 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+
+_living: set[int] = set()  # process numbers of our children; any thread adds and takes away
 
 # The child looks for modules where its parent does, and nowhere else: two copies of this package on
 # one machine must not meet. -P keeps the working directory out of it.
@@ -247,6 +252,7 @@ class ChildProcess:
                 stderr=errors,
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # its idle threads cost memory
             )
+        _living.add(self._process.pid)
         self.channel = Channel(ours)
         opening = {"entry": self._entry, "name": self._name, "errand": self._errand}
         with contextlib.suppress(ChannelClosed):  # it died already: the first receive says so
@@ -271,6 +277,7 @@ class ChildProcess:
             # It sits in the kernel, as a broken driver can make it; init reaps it one day.
             _log.error("process %d (%s) cannot be killed", process.pid, self._name)
             return "cannot be killed"
+        _living.discard(process.pid)
         return _ending(process.returncode)
 
 
@@ -294,6 +301,13 @@ def _ending(status: int) -> str:
         return signal.Signals(-status).name
     except ValueError:
         return f"signal {-status}"
+
+
+def own_cpu_ns() -> int:
+    """Return the processor time that this process and its children have used so far."""
+    gone = resource.getrusage(resource.RUSAGE_CHILDREN)
+    gone_ns = nanoseconds(gone.ru_utime + gone.ru_stime)
+    return time.process_time_ns() + gone_ns + sum(map(cpu_ns, list(_living)))
 
 
 def serve(descriptor: int, parent_pid: int) -> None:

@@ -5,6 +5,7 @@ import select
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from camera_app.children import (
     ChildProcess,
     attach_shared,
     make_shared,
+    own_cpu_ns,
 )
 
 LIMIT_S = 20.0
@@ -48,6 +50,13 @@ def hang_deaf(channel, errand):
 
 def modules(channel, errand):
     channel.send(" ".join(sorted(sys.modules)).encode()[:60000])
+
+def burn(channel, errand):
+    import time
+    while time.process_time() < errand["cpu_s"]:
+        pass
+    channel.send(b"burnt")
+    threading.Event().wait()
 
 def share(channel, errand):
     from camera_app.children import make_shared
@@ -223,6 +232,16 @@ def test_how_a_child_ended_is_told(
     with pytest.raises(ChannelClosed):
         child.channel.receive(LIMIT_S)
     assert child.end(grace_s=LIMIT_S) == how
+
+
+def test_what_a_child_takes_is_ours_while_it_lives_and_after(children: list[ChildProcess]) -> None:
+    others_ns = own_cpu_ns() - time.process_time_ns()
+    child = start(children, "burn", cpu_s=0.5)
+    assert said(child) == "burnt"
+    burnt_ns = own_cpu_ns() - time.process_time_ns() - others_ns
+    assert 0.5e9 <= burnt_ns < 5e9
+    child.end()
+    assert own_cpu_ns() - time.process_time_ns() - others_ns >= 0.5e9
 
 
 @pytest.mark.parametrize("function", ["hang", "hang_deaf"])

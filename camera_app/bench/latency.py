@@ -1,9 +1,10 @@
 """How late a change of an event is at a subscriber, beyond its network, and where the time goes.
 
-Several cameras show a film without a motion gate, at a rate that keeps the CPU's seats busy for a
-set share of their time. The service writes when each step of a frame and of a change ended into
-its log, at `debug`, once the step is over; a subscriber notes when it hears the change. All clocks
-are one: the monotonic one of this machine. A capture is stamped when its picture is decoded.
+Several cameras show a film without a motion gate, at a rate at which the service takes a set share
+of all the processor time that the machine has: what it could do at most is a rate with 1.0. The
+service writes when each step of a frame and of a change ended into its log, at `debug`, once the
+step is over; a subscriber notes when it hears the change. All clocks are one: the monotonic one of
+this machine. A capture is stamped when its picture is decoded.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import Self
 
 import paho.mqtt.client as paho
@@ -33,9 +33,10 @@ from camera_app.histogram import percentile
 from camera_app.scheduling.cpu import MOST_SEATS_BY_DEFAULT
 
 DEVICE = "bench"
+CORES = os.cpu_count() or 1
 SETTLE_S = 5.0  # past the start and the first looks
 TRIAL_S = 5.0  # for which the load is looked at before it is measured with
-GUESS_FPS = 5.0  # of one camera, to find out how long a look takes
+GUESS_FPS = 5.0  # of one camera, to find out what a frame takes
 MOST_FPS = 100.0
 ATTEMPTS = 5
 NEAR = 0.04  # of the load that was asked for
@@ -113,12 +114,12 @@ class LoadedLatency:
         above_network: From capture, stamped once decoded, to the subscriber, less the network.
         whole: The same with the network.
         stages: Where the time goes, by the names of `STAGES`.
-        load: Share of their time that the seats were busy.
+        load: Share of the machine's processor time that the service took.
         seats: Of the CPU.
+        seats_load: Share of their time that they were busy.
         fps: Of each camera, on average.
         looked_at_share: Of the frames that came.
-        busy_cores: Cores that the service kept busy.
-        other_cores: Cores that everything else on the machine kept busy.
+        other_load: Share of the machine's processor time that everything else took.
     """
 
     changes: int
@@ -128,10 +129,10 @@ class LoadedLatency:
     stages: Mapping[str, Spread]
     load: float
     seats: int
+    seats_load: float
     fps: float
     looked_at_share: float
-    busy_cores: float
-    other_cores: float
+    other_load: float
 
 
 def bench_latency(wishes: Wishes, progress: Callable[[str], None]) -> LoadedLatency:
@@ -216,12 +217,12 @@ class _Desk:
 
     def __init__(self, folder: Path, wishes: Wishes, progress: Callable[[str], None]) -> None:
         self._folder, self._wishes, self._progress = folder, wishes, progress
-        self._seats = min(os.cpu_count() or 1, MOST_SEATS_BY_DEFAULT)
+        self._seats = min(CORES, MOST_SEATS_BY_DEFAULT)
         self._runs = 0
 
     def measure(self) -> LoadedLatency:
         wanted, cameras = self._wishes.load, self._wishes.cameras
-        fps = min(MOST_FPS, wanted * self._seats / (self._look_s() * cameras))
+        fps = min(MOST_FPS, wanted * CORES / (self._frame_cpu_s() * cameras))
         for attempts_left in reversed(range(ATTEMPTS)):
             self._progress(f"{cameras} cameras at {fps:.1f} frames a second")
             with _Scene(self._wishes, self._config(cameras, fps), self._seats) as scene:
@@ -229,13 +230,13 @@ class _Desk:
                 is_near = abs(load - wanted) <= NEAR or fps >= MOST_FPS
                 if is_near or not attempts_left:
                     return scene.latency(fps)
-            fps = min(MOST_FPS, fps * wanted / max(load, 0.1))
+            fps = min(MOST_FPS, fps * wanted / max(load, 0.01))
         raise AssertionError("the last attempt is measured in any case")
 
-    def _look_s(self) -> float:
-        """Return how long a look takes while little else goes on."""
+    def _frame_cpu_s(self) -> float:
+        """Return the processor time of one frame while little else goes on."""
         with _Scene(self._wishes, self._config(1, GUESS_FPS), self._seats) as scene:
-            return scene.look_s()
+            return scene.load() * CORES / GUESS_FPS
 
     def _config(self, cameras: int, fps: float) -> Path:
         self._runs += 1
@@ -283,14 +284,10 @@ class _Scene:
         self._service.__exit__()
         self._listener.close()
 
-    def look_s(self) -> float:
-        """Return how long a look takes, half are quicker."""
-        looks = self._looks(TRIAL_S)
-        return median(seconds(ended - began) for began, ended in looks)
-
     def load(self) -> float:
-        """Return the share of their time that the seats are busy."""
-        return self._load_of(self._looks(TRIAL_S), TRIAL_S)
+        """Return the share of the machine's processor time that the service takes."""
+        used_s, lasted_s = self._service.used_s(TRIAL_S)
+        return used_s / (lasted_s * CORES)
 
     def latency(self, fps: float) -> LoadedLatency:
         """Measure."""
@@ -311,12 +308,12 @@ class _Scene:
             above_network=spread_of(sum(one) - one[NETWORK] for one in spans),
             whole=spread_of(map(sum, spans)),
             stages=dict(zip(STAGES, map(spread_of, zip(*spans, strict=True)), strict=True)),
-            load=round(self._load_of(looks, span_s), 2),
+            load=round(used_s / (span_s * CORES), 2),
             seats=self._seats,
+            seats_load=round(self._seats_load(looks, span_s), 2),
             fps=round(fps, 1),
             looked_at_share=round(len(looks) / (span_s * fps * self._wishes.cameras), 3),
-            busy_cores=round(used_s / span_s, 2),
-            other_cores=round(others_s / span_s, 2),
+            other_load=round(others_s / (span_s * CORES), 2),
         )
 
     def _looks(self, span_s: float) -> list[tuple[int, int]]:
@@ -328,7 +325,7 @@ class _Scene:
             raise UsageError("the service looked at no frame")
         return looks
 
-    def _load_of(self, looks: Sequence[tuple[int, int]], span_s: float) -> float:
+    def _seats_load(self, looks: Sequence[tuple[int, int]], span_s: float) -> float:
         return seconds(sum(ended - began for began, ended in looks)) / (span_s * self._seats)
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable
-from contextlib import suppress
 
-from camera_app.kernel import PROC, memory_bytes, numbers_of, text_of, tree
-
-_SCHEDULED = 2
+from camera_app.clock import seconds
+from camera_app.kernel import PROC, cpu_ns, memory_bytes, numbers_of, text_of, tree
 
 
 def pss_mb(pid: int) -> float:
@@ -29,15 +26,7 @@ def cpu_s(pid: int) -> float:
 
 def cpu_s_of(pids: Iterable[int]) -> float:
     """Return the processor time that processes have used so far; nothing of one that has ended."""
-    return sum(map(_cpu_s, pids))
-
-
-def _cpu_s(pid: int) -> float:
-    # The clock of another process, as the kernel numbers it (`clock_getcpuclockid` in C): to the
-    # nanosecond, where its file in /proc counts hundredths of a second.
-    with suppress(OSError):
-        return time.clock_gettime((~pid << 3) | _SCHEDULED)
-    return 0.0
+    return seconds(sum(map(cpu_ns, pids)))
 
 
 def written_bytes(pid: int) -> int:

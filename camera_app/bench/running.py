@@ -31,7 +31,7 @@ class Wishes:
         model: Name of a pack, or its folder.
         seconds: Length of each measurement.
         cameras: For the latency.
-        load: For the latency: share of their time that the CPU's seats are to be busy.
+        load: For the latency: share of the machine's processor time that the service is to take.
     """
 
     clip: Path

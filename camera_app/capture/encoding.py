@@ -6,9 +6,7 @@ lower rate; what it does not get done in time is left out.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -20,7 +18,7 @@ from av.video.plane import VideoPlane
 
 from camera_app.capture.pieces import TICKS_PER_S, FilmClock, Make, Piece, parameters_in
 from camera_app.capture.thinning import Thinner
-from camera_app.threads import Closed, LatestBox
+from camera_app.threads import Closed, LatestBox, stand_back
 from camera_app.values import ColourMatrix, Pixels, Yuv420
 
 _log = logging.getLogger(__name__)
@@ -32,7 +30,6 @@ KEY_EVERY_S = 2.0
 OPTIONS = {"preset": "superfast", "tune": "zerolatency", "crf": "26"}
 JOIN_LIMIT_S = 2.0
 # Live frames come first: films are made with what they leave.
-NICENESS = 5
 
 # FFmpeg's numbers, from libavutil/pixfmt.h.
 _RANGE_LIMITED, _RANGE_FULL = 1, 2
@@ -116,8 +113,7 @@ class EncoderThread:
         self._thread.join(JOIN_LIMIT_S)
 
     def _run(self) -> None:
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        stand_back()
         while True:
             try:
                 offered = self._box.take()

@@ -7,9 +7,7 @@ left out up to the next key picture, and counted.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import threading
 from collections import deque
 from collections.abc import Iterable
@@ -21,6 +19,7 @@ from camera_app.capture.pieces import Make, Piece, PieceRing, from_key
 from camera_app.capture.wire import FilmEnd, FilmNews, FilmOrder, FilmWish
 from camera_app.clock import NS_PER_S
 from camera_app.durable import is_full
+from camera_app.threads import stand_back
 from camera_app.values import Yuv420
 
 if TYPE_CHECKING:  # FFmpeg is loaded when there is something to film: a ribbon camera may never
@@ -36,7 +35,6 @@ NOTICE_S = 5.0
 # A film that goes on waits this long for the key picture that begins the next one.
 KEY_WAIT_NS = 15 * NS_PER_S
 CLOSE_LIMIT_S = 3.0
-NICENESS = 5
 
 Method = Literal["auto", "copy", "encode"]
 
@@ -328,8 +326,7 @@ class FilmWriter:
         self._thread.join(CLOSE_LIMIT_S)
 
     def _run(self) -> None:
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        stand_back()
         while (job := self._next()) is not None:
             try:
                 self._do(job)

@@ -30,7 +30,7 @@ from camera_app.models import find_models, find_pack
 DEVICES, SERVICE, LATENCY = Path("devices"), Path("service"), Path("latency")
 DEVICES_S, SERVICE_S, CALIBRATION_S = 3.0, 60.0, 10.0
 LOAD = 0.7
-OTHER_CORES = 0.5  # a broker and a subscriber take less
+OTHER_LOAD = 0.25  # a broker and a subscriber take less
 
 
 def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -90,7 +90,7 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
         type=float,
         default=LOAD,
         metavar="SHARE",
-        help=f"for latency: of the seats' time that they are busy; default: {LOAD}",
+        help=f"for latency: of all processor time that the service takes; default: {LOAD}",
     )
     parser.add_argument(
         "--model",
@@ -263,16 +263,13 @@ def print_latency(late: LoadedLatency) -> None:
     rows = {"beyond the network": late.above_network, "with the network": late.whole}
     for name, spread in (rows | {f"  {name}": one for name, one in late.stages.items()}).items():
         print(f"  {name:22} {spread.p50_ms:7.2f} {spread.p99_ms:7.2f} ms")
-    print(
-        f"  load                   {late.seats} seats of the CPU, busy {late.load:.0%} of the time"
-    )
+    loads = f"{late.load:.0%} of all processor time, all else {late.other_load:.0%}"
+    print(f"  load                   {loads}")
+    print(f"  seats of the CPU       {late.seats}, busy {late.seats_load:.0%} of the time")
     print(f"  frames of each camera  {late.fps} a second, {late.looked_at_share:.1%} looked at")
-    print(
-        f"  busy cores             {late.busy_cores} by the service, {late.other_cores} by all else"
-    )
     if late.unmatched:
         print(f"  left out               {late.unmatched} changes: their frames are not in the log")
-    if late.other_cores > OTHER_CORES:
+    if late.other_load > OTHER_LOAD:
         print("This machine was busy with other things: the figures are theirs as much as ours.")
 
 

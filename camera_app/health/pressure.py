@@ -47,17 +47,17 @@ class PressureGauge:
 
     Args:
         clock: Time.
-        networks_cpu_ns: Returns the processor time that our networks have taken so far.
+        own_cpu_ns: Returns the processor time that we have taken so far, at no low priority.
         root: Below which to look; None: the machine's.
     """
 
     def __init__(
-        self, clock: Clock, networks_cpu_ns: Callable[[], int], root: Path | None = None
+        self, clock: Clock, own_cpu_ns: Callable[[], int], root: Path | None = None
     ) -> None:
         self._clock = clock
-        self._networks_cpu_ns = networks_cpu_ns
+        self._own_cpu_ns = own_cpu_ns
         self._root = root or system_root()
-        self._cpu: tuple[_CpuTimes, int] | None = None  # and our networks' share of it
+        self._cpu: tuple[_CpuTimes, int] | None = None  # and our share of it
         self._others_share = 0.0
         self._asked_ns: int | None = None
         self._bits = 0
@@ -92,11 +92,11 @@ class PressureGauge:
         return self._bits
 
     def _cpu_busy_share(self) -> float:
-        """Return the share of all cores that others took of late; smoothed."""
+        """Return the share of all cores that other programs took of late; smoothed."""
         times = _cpu_times(text_of(f"{self._root}/proc/stat"))
         if times is None:
             return 0.0
-        ours_ns = self._networks_cpu_ns()
+        ours_ns = self._own_cpu_ns()
         before, self._cpu = self._cpu, (times, ours_ns)
         if before is None or times.total <= before[0].total:
             return self._others_share

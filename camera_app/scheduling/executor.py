@@ -355,8 +355,8 @@ class Executor:
 
     @property
     def cpu_time_ns(self) -> int:
-        """Processor time spent inside networks on the CPU so far; cheaper than all of `stats`."""
-        return self._seats.stats.invoke_cpu_ns
+        """Processor time spent by the CPU's seats so far; cheaper than all of `stats`."""
+        return self._seats.stats.cpu_ns
 
     @property
     def stats(self) -> ExecutorStats:

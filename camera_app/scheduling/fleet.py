@@ -30,9 +30,9 @@ TRY_SLOW_STICK_NS = 2000 * NS_PER_MS
 # where the CPU would answer sooner by up to so long.
 SPARE_CPU_NS = 10 * NS_PER_MS
 
-# A seat is used for as much as this of a core that others leave. With two cores the second is then
-# given up where others take three quarters of a core: what cameras cost besides their networks is
-# below that, and to give it up for them would halve what can be looked at.
+# A seat is used for as much as this of a core that other programs leave. With two cores the second
+# is then given up where they take three quarters of a core: to give it up for less would halve what
+# can be looked at.
 WORTH_A_SEAT = 0.25
 
 

@@ -141,7 +141,7 @@ class Pressure:
         temperature_c: Of the processor; None where it cannot be read.
         throttled: Its clock is held down because of heat.
         under_voltage: The supply does not give enough.
-        cpu_busy_share: Processor time that everything but our networks takes, of all cores, 0..1.
+        cpu_busy_share: Processor time that other programs take, of all cores, 0..1.
     """
 
     temperature_c: float | None = None

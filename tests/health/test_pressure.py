@@ -21,8 +21,8 @@ class Machine(MadeFiles):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.clock = ManualClock()
-        self.networks_cpu_ns = 0
-        self.gauge = PressureGauge(self.clock, lambda: self.networks_cpu_ns, root)
+        self.own_cpu_ns = 0
+        self.gauge = PressureGauge(self.clock, lambda: self.own_cpu_ns, root)
 
     def zone(self, number: int, kind: str, temperature: str) -> None:
         self.write(f"sys/class/thermal/thermal_zone{number}/type", f"{kind}\n")
@@ -110,12 +110,12 @@ def test_the_alarm_of_the_supply_is_heard(machine: Machine) -> None:
     assert machine.gauge.read().under_voltage
 
 
-def test_other_work_is_what_our_networks_and_low_priority_do_not_take(machine: Machine) -> None:
+def test_other_work_is_what_neither_we_nor_low_priority_take(machine: Machine) -> None:
     """Of two cores: ours half of one, others half of one, low priority the other one whole."""
     user, nice, share = 0.0, 0.0, 0.0
     for _ in range(20):
         machine.cpu(user=user, nice=nice, idle=0.0)
         share = machine.gauge.read().cpu_busy_share
         user, nice = user + 1.0, nice + 1.0
-        machine.networks_cpu_ns += 500_000_000
+        machine.own_cpu_ns += 500_000_000
     assert share == pytest.approx(0.25, abs=0.01)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
@@ -16,11 +18,12 @@ from camera_app.errors import DeviceError, ModelOutputError
 from camera_app.inference import Network
 from camera_app.models import ModelPack
 from camera_app.scheduling import CpuSeats, Demand
-from camera_app.threads import Closed
+from camera_app.threads import STAND_BACK_BY, Closed
 from camera_app.values import Box, Detection, Region, Yuv420
 from tests.waiting import wait_until
 
 LIMIT_S = 5.0
+BURNT_NS = 100_000_000
 LUMA = np.zeros((48, 64), np.uint8)
 PICTURE = Yuv420(LUMA, LUMA[::2, ::2], LUMA[::2, ::2])
 REGION = Region(0, 0, 64, 48)
@@ -140,6 +143,39 @@ def test_seats_work_side_by_side() -> None:
     answers = [seats.submit(demand()) for _ in range(2)]
     assert all(answer.result(LIMIT_S) for answer in answers)
     seats.stop()
+
+
+def test_a_network_stands_back_for_the_rest_of_the_service() -> None:
+    found: list[int] = []
+
+    class Feeling(ScriptedNetwork):
+        def invoke(self, prepared: Region) -> Region:
+            found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+            return prepared
+
+    packs = cast("dict[str, ModelPack]", {"m": None})
+    seats = CpuSeats(packs, 1, load=lambda _pack: cast(Any, Feeling()))
+    seats.start()
+    assert seats.submit(demand()).result(LIMIT_S)
+    seats.stop()
+    ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert found == [min(19, ours + STAND_BACK_BY)]
+
+
+def test_all_of_a_look_is_processor_time_of_the_seats(
+    seats: CpuSeats, network: ScriptedNetwork
+) -> None:
+    network.prepare = lambda picture, region: _burnt(region)  # type: ignore[method-assign]
+    assert seats.submit(demand()).result(LIMIT_S)
+    assert wait_until(lambda: seats.stats.looks == 1, LIMIT_S)
+    assert seats.stats.cpu_ns >= BURNT_NS > seats.stats.invoke_cpu_ns
+
+
+def _burnt(region: Region) -> Region:
+    until_ns = time.thread_time_ns() + BURNT_NS
+    while time.thread_time_ns() < until_ns:
+        pass
+    return region
 
 
 def test_a_stand_in_is_tried_at_the_start_and_kept_when_it_is_asked_for() -> None:

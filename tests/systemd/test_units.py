@@ -94,10 +94,12 @@ def test_a_wrong_configuration_and_wrong_words_are_not_tried_again() -> None:
     assert settings(UNIT.read_text())["RestartPreventExitStatus"] == [f"2 {EXIT_MISCONFIGURED}"]
 
 
-def test_the_service_may_read_the_clock_and_lock_a_stick_for_all_instances() -> None:
-    """Both are easily lost by one more line of hardening, and neither loss would be noticed."""
+def test_the_service_may_read_the_clock_lower_a_priority_and_lock_a_stick_for_all() -> None:
+    """Each is easily lost by one more line of hardening, and no loss would be noticed."""
     found = settings(UNIT.read_text())
-    assert found["SystemCallFilter"][-1].split()[:2] == ["adjtimex", "clock_adjtime"]
+    *_, of_clock, of_priority = found["SystemCallFilter"]
+    assert of_clock.split()[:2] == ["adjtimex", "clock_adjtime"]
+    assert of_priority == "setpriority"
     assert "ProtectClock" not in found
     assert found["ReadWritePaths"] == [f"-/{LOCK_FOLDER}"]
 

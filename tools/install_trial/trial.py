@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camera_app.demo.broker import free_port
+from camera_app.threads import STAND_BACK_BY
 from tools.install_trial.container import Container, Failed
 from tools.processes import wait_for
 
@@ -149,6 +150,8 @@ class Trial:
             assert (words["NoNewPrivs"], words["Seccomp"]) == ("1", "2")
             user = self._in.run(f"ps -o user= -p {pid}")
             assert user == "camera-app", user
+            told = self._in.run(f"ps -L -o nice= -p {pid}").split()
+            assert str(STAND_BACK_BY) in told, f"no thread has a lower priority: {told}"
             assert "mqtt-password" in self._in.run(f"ls /run/credentials/{UNIT}.service")
             level = self._in.run(f"systemd-analyze security {UNIT} --no-pager | tail -n 1")
             self._found = level.partition("level ")[2]

@@ -635,7 +635,7 @@ CATALOGUE: tuple[Metric, ...] = (
     _one(
         _GAUGE,
         "cpu_others_ratio",
-        "Share of all cores, 0 to 1, that everything but our networks takes.",
+        "Share of all cores, 0 to 1, that other programs take.",
         lambda scrape: scrape.figures.executor.pressure.cpu_busy_share,
     ),
     _of_processes(
