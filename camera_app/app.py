@@ -257,8 +257,7 @@ class App:
 
     def _made_heartbeat(self, readers: Sequence[Callable[[DeviceFigures], None]]) -> Heartbeat:
         house = self._house
-        # Networks on the CPU run at low priority, which the gauge leaves out.
-        gauge = PressureGauge(house.clock, lambda: own_cpu_ns() - house.devices.cpu_time_ns)
+        gauge = PressureGauge(house.clock, lambda: own_cpu_ns() - house.devices.niced_cpu_ns)
 
         def pulse() -> None:
             house.devices.note_pressure(gauge.read())

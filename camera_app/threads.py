@@ -6,7 +6,6 @@ that `roster.py` keeps, so that one that hangs is found out.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import threading
@@ -27,14 +26,19 @@ STOP_LIMIT_S = 5.0
 STAND_BACK_BY = 5  # in units of `nice`: where both want a core, it has a quarter of it
 
 
-def stand_back() -> None:
+def stand_back() -> bool:
     """Let the calling thread have the processor less than all other threads of ours.
 
-    For what computes long and is in no hurry by the millisecond. Where that is not allowed, it has
-    as much as they.
+    For what computes long and is in no hurry by the millisecond.
+
+    Returns:
+        Whether that is so now; it may be forbidden.
     """
-    with contextlib.suppress(OSError):
+    try:
         os.nice(STAND_BACK_BY)  # Linux: of the calling thread alone, whatever its manual says
+    except OSError:
+        return False
+    return True
 
 
 class Part(Protocol):

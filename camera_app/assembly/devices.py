@@ -226,11 +226,11 @@ class Devices:
         self._in_use.wake_stick(place)
 
     @property
-    def cpu_time_ns(self) -> int:
-        """Processor time spent inside networks on the CPU so far."""
+    def niced_cpu_ns(self) -> int:
+        """Processor time spent on the CPU's looks at low priority so far."""
         with self._lock:
             executor, gone_ns = self._executor, self._gone_cpu_ns
-        return gone_ns + (0 if executor is None else executor.cpu_time_ns)
+        return gone_ns + (0 if executor is None else executor.niced_cpu_ns)
 
     @property
     def stats(self) -> ExecutorStats:
@@ -263,6 +263,6 @@ class Devices:
             use.executor.reshare(use.shares)
         with self._lock:
             if before is not None:  # so that the sum goes on as it was, forth and back
-                self._gone_cpu_ns += before.cpu_time_ns - use.executor.cpu_time_ns
+                self._gone_cpu_ns += before.niced_cpu_ns - use.executor.niced_cpu_ns
             self._executor = use.executor
         self._plan, self._shares = use.plan, dict(use.shares)

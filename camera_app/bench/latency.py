@@ -35,7 +35,7 @@ from camera_app.scheduling.cpu import MOST_SEATS_BY_DEFAULT
 DEVICE = "bench"
 CORES = os.cpu_count() or 1
 SETTLE_S = 5.0  # past the start and the first looks
-TRIAL_S = 5.0  # for which the load is looked at before it is measured with
+TRIAL_S = 10.0  # for which the load is looked at before it is measured with
 GUESS_FPS = 5.0  # of one camera, to find out what a frame takes
 MOST_FPS = 100.0
 ATTEMPTS = 5

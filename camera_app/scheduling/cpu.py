@@ -46,14 +46,14 @@ class SeatStats:
     Attributes:
         looks: Regions that were looked at.
         failed: Regions that no answer could be given for.
-        cpu_ns: Processor time spent on looks.
-        invoke_cpu_ns: What of that was spent inside networks.
+        niced_cpu_ns: Processor time spent on looks at low priority.
+        invoke_cpu_ns: Processor time spent inside networks.
         look_ns: Time from taking up a region to its detections, all regions together.
     """
 
     looks: int = 0
     failed: int = 0
-    cpu_ns: int = 0
+    niced_cpu_ns: int = 0
     invoke_cpu_ns: int = 0
     look_ns: int = 0
 
@@ -85,7 +85,7 @@ class CpuSeats:
         self._closed = False
         self._looks = 0
         self._failed = 0
-        self._cpu_ns = 0
+        self._niced_cpu_ns = 0
         self._invoke_cpu_ns = 0
         self._look_ns = 0
         self._times = LookTimes()
@@ -153,7 +153,7 @@ class CpuSeats:
         """What has been done so far."""
         with self._changed:
             return SeatStats(
-                self._looks, self._failed, self._cpu_ns, self._invoke_cpu_ns, self._look_ns
+                self._looks, self._failed, self._niced_cpu_ns, self._invoke_cpu_ns, self._look_ns
             )
 
     @property
@@ -165,11 +165,14 @@ class CpuSeats:
     def _serve(self, networks: dict[str, Network], vital: Vital) -> None:
         # What brings a network its pictures and passes on its answers wants the processor for a
         # moment and often; it shall not wait for a network to end.
-        stand_back()
+        is_niced = stand_back()
         while (job := self._next(vital)) is not None:
             vital.promise()  # a network that never comes back cannot be ended, only found out
+            before_ns = time.thread_time_ns()
             self._answer(networks, *job)
             del job  # its picture is lent: a seat that waits must not keep it
+            if is_niced:
+                self._count_niced(time.thread_time_ns() - before_ns)
         ROSTER.leave(vital)
 
     def _answer(self, networks: dict[str, Network], demand: Demand, answer: Answer) -> None:
@@ -199,20 +202,23 @@ class CpuSeats:
 
     def _look(self, network: Network, demand: Demand) -> tuple[list[Detection], _Moments]:
         """Return what is in a region, and when it was begun and each step of that ended."""
-        began_ns, begun_cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
+        began_ns = time.perf_counter_ns()
         prepared = network.prepare(demand.picture, demand.region)
         prepared_ns, before_ns = time.perf_counter_ns(), time.thread_time_ns()
         outputs = network.invoke(prepared)
         invoke_cpu_ns, invoked_ns = time.thread_time_ns() - before_ns, time.perf_counter_ns()
         detections = network.decode(outputs, prepared, min_score=demand.min_score)
-        decoded_ns, cpu_ns = time.perf_counter_ns(), time.thread_time_ns() - begun_cpu_ns
+        decoded_ns = time.perf_counter_ns()
         with self._changed:
             self._looks += 1
-            self._cpu_ns += cpu_ns
             self._invoke_cpu_ns += invoke_cpu_ns
             self._look_ns += decoded_ns - began_ns
             self._times.observe(began_ns, prepared_ns, invoked_ns, decoded_ns)
         return detections, (began_ns, prepared_ns, invoked_ns, decoded_ns)
+
+    def _count_niced(self, cpu_ns: int) -> None:
+        with self._changed:
+            self._niced_cpu_ns += cpu_ns
 
     def _count_failure(self) -> None:
         with self._changed:

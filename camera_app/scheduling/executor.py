@@ -354,9 +354,9 @@ class Executor:
         return sum(one.invokes for one in told), sum(one.invoke_ns for one in told), by_cpu
 
     @property
-    def cpu_time_ns(self) -> int:
-        """Processor time spent by the CPU's seats so far; cheaper than all of `stats`."""
-        return self._seats.stats.cpu_ns
+    def niced_cpu_ns(self) -> int:
+        """Processor time spent on the CPU's looks at low priority so far."""
+        return self._seats.stats.niced_cpu_ns
 
     @property
     def stats(self) -> ExecutorStats:

@@ -162,13 +162,28 @@ def test_a_network_stands_back_for_the_rest_of_the_service() -> None:
     assert found == [min(19, ours + STAND_BACK_BY)]
 
 
-def test_all_of_a_look_is_processor_time_of_the_seats(
+def test_all_of_a_look_is_processor_time_at_low_priority(
     seats: CpuSeats, network: ScriptedNetwork
 ) -> None:
     network.prepare = lambda picture, region: _burnt(region)  # type: ignore[method-assign]
     assert seats.submit(demand()).result(LIMIT_S)
-    assert wait_until(lambda: seats.stats.looks == 1, LIMIT_S)
-    assert seats.stats.cpu_ns >= BURNT_NS > seats.stats.invoke_cpu_ns
+    assert wait_until(lambda: seats.stats.niced_cpu_ns >= BURNT_NS, LIMIT_S)
+    assert seats.stats.invoke_cpu_ns < BURNT_NS
+
+
+def test_a_network_that_may_not_stand_back_is_not_counted_as_if_it_had(
+    network: ScriptedNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(_by: int) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "nice", forbidden)
+    packs = cast("dict[str, ModelPack]", {"m": None})
+    seats = CpuSeats(packs, 1, load=lambda _pack: cast(Network, network))
+    seats.start()
+    assert seats.submit(demand()).result(LIMIT_S)
+    seats.stop()
+    assert seats.stats.niced_cpu_ns == 0
 
 
 def _burnt(region: Region) -> Region:
