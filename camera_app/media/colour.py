@@ -46,7 +46,7 @@ def _any_bgr(picture: Yuv420) -> Pixels:
     for top in range(0, height, BAND_ROWS):
         rows = slice(top, top + BAND_ROWS)
         yuv = np.dstack([picture.luma[rows], u[rows], v[rows]]).astype(np.float32)
-        coloured = cv2.transform(yuv, matrix)
+        coloured = np.asarray(cv2.transform(yuv, matrix), np.float32)
         coloured += np.float32(0.5)
         result[rows] = np.clip(coloured, 0, 255, out=coloured)
     return result
