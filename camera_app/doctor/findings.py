@@ -27,6 +27,12 @@ class Severity(StrEnum):
 _ORDER = tuple(Severity)
 
 
+class AsTyped(str):
+    """A fact that stands in a line as it is: words for the shell, and no single one."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One thing that can be wrong.
@@ -52,15 +58,20 @@ class Kind:
             what: What is wrong in this case, without a full stop.
             where: What it is about: a camera, a file, a place.
             remedy: What to do where more is known than the kind knows.
-            **facts: What stands for the names in brackets; quoted for a shell in the line.
+            **facts: What stands for the names in brackets; quoted for a shell in the line, but
+                for what is `AsTyped`.
         """
-        quoted = {name: shlex.quote(str(value)) for name, value in facts.items()}
+        quoted = {name: _quoted(value) for name, value in facts.items()}
         told = remedy or _filled(self.remedy, facts)
         return Finding(self.name, self.severity, where, what, told, _filled(self.line, quoted))
 
     def shown(self, text: str) -> str:
         """Return its remedy or line for the guide, names in brackets as `NAME`."""
         return _PLACEHOLDER.sub(lambda name: name[1].upper(), text)
+
+
+def _quoted(fact: object) -> str:
+    return fact if isinstance(fact, AsTyped) else shlex.quote(str(fact))
 
 
 def _filled(text: str, facts: Mapping[str, object]) -> str:

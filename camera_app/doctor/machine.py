@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from camera_app.inference.edgetpu.places import system_root
+from camera_app.inference.installing import pip_call
 from camera_app.store.timekeeping import KernelClock, kernel_clock
 
 COMMAND_LIMIT_S = 3.0
@@ -59,7 +60,8 @@ class Machine:
         run: Runs a command.
         kernel_clock: Returns what the kernel says of its clock.
         wall_s: Returns wall time, seconds since 1970.
-        python: The interpreter, as a line to type names it.
+        python: The interpreter.
+        pip: How pip is called for it, as a line to type begins.
     """
 
     root: Path = field(default_factory=system_root)
@@ -67,6 +69,7 @@ class Machine:
     kernel_clock: Callable[[], KernelClock | None] = kernel_clock
     wall_s: Callable[[], float] = time.time
     python: str = sys.executable
+    pip: str = field(default_factory=pip_call)
 
     def place(self, path: str | Path) -> Path:
         """Return where a path of the machine is."""

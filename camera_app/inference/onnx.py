@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from camera_app.errors import DeviceRefused, ModelError, PackRejected
+from camera_app.inference.installing import pip_call
 from camera_app.inference.runtime import (
     Array,
     Outputs,
@@ -55,7 +55,7 @@ def choose_onnx_runtime() -> OnnxRuntime:
     except (ImportError, AttributeError, ValueError) as error:
         raise DeviceRefused(
             f"this network is an ONNX file, and ONNX Runtime cannot be used: {last_words(error)}",
-            remedy=f"Type: {sys.executable} -m pip install {DISTRIBUTION}",
+            remedy=f"Type: {pip_call()} install {DISTRIBUTION}",
         ) from error
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import os
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from camera_app.errors import DeviceRefused, ModelError, ModelOutputError, PackRejected
+from camera_app.inference.installing import pip_call
 
 Array = npt.NDArray[Any]
 
@@ -268,7 +268,7 @@ def choose_runtime(name: str = "") -> TfliteRuntime:
             reasons.append(f"{distribution}: {last_words(error)}")
     raise DeviceRefused(
         f"no runtime for networks can be used ({'; '.join(reasons)})",
-        remedy=f"Type: {sys.executable} -m pip install ai-edge-litert",
+        remedy=f"Type: {pip_call()} install ai-edge-litert",
     )
 
 

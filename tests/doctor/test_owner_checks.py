@@ -463,12 +463,17 @@ def with_library(library: str, **told: str) -> PythonFacts:
     ],
 )
 def test_interpreter_and_libraries_are_judged(facts: PythonFacts, found: list[str]) -> None:
-    assert kinds(python.judge(facts, Machine(python="/venv/bin/python"))) == found
+    assert (
+        kinds(
+            python.judge(facts, Machine(python="/venv/bin/python", pip="/venv/bin/python -m pip"))
+        )
+        == found
+    )
 
 
 def test_the_line_names_package_and_interpreter() -> None:
     [finding] = python.judge(
-        with_library("cv2", error="ImportError: no"), Machine(python="/my venv/bin/python")
+        with_library("cv2", error="ImportError: no"), Machine(pip="'/my venv/bin/python' -m pip")
     )
     assert finding.line == (
         "'/my venv/bin/python' -m pip install --force-reinstall --no-deps opencv-python-headless"

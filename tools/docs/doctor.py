@@ -76,7 +76,8 @@ def markdown() -> str:
     lines = [_HEAD, "## The checks", ""]
     lines += ["| check | what it looks at |", "| --- | --- |"]
     lines += [f"| `{check.name}` | {check.about} |" for check in CHECKS]
-    lines += ["", "## Everything that it can find", "", "CAPITALS stand for what is found."]
+    lines += ["", "## Everything that it can find", ""]
+    lines += ["CAPITALS stand for what is found; PIP for how pip is called where the camera runs."]
     lines += ["", "| finding | | what it is | what to do | the line to type |"]
     lines += ["| --- | --- | --- | --- | --- |", *map(_row, all_kinds())]
     return "\n".join(lines) + "\n"

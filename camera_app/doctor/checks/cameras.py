@@ -23,7 +23,7 @@ from camera_app.capture.pieces import COPYABLE
 from camera_app.capture.trial import CameraTrial, Obstacle, try_camera
 from camera_app.config import CameraSettings
 from camera_app.doctor.credentials import WITHHELD_LINE, WITHHELD_REMEDY, is_withheld
-from camera_app.doctor.findings import Finding, Kind
+from camera_app.doctor.findings import AsTyped, Finding, Kind
 from camera_app.doctor.machine import Machine
 from camera_app.doctor.service import Service
 from camera_app.doctor.subject import Check, Examined, Kinds, Subject
@@ -120,7 +120,7 @@ PICAMERA_BROKEN = _kinds.error(
     "picamera_broken",
     "picamera2 is there and cannot be imported, mostly for a library built for another NumPy",
     "Put a simplejpeg before it that fits",
-    "<python> -m pip install --ignore-installed simplejpeg",
+    "<pip> install --ignore-installed simplejpeg",
 )
 SILENT = _kinds.error(
     "silent",
@@ -215,7 +215,7 @@ class Case:
         target: Device or path; empty for an address, which may hold a password.
         config: The configuration file.
         user: Who asks.
-        python: The interpreter.
+        pip: How pip is called.
         is_for_films: It is the camera's stream for films, at which nobody looks.
     """
 
@@ -226,7 +226,7 @@ class Case:
     target: str
     config: str
     user: str
-    python: str
+    pip: str
     is_for_films: bool = False
 
     def found(self, kind: Kind, what: str, remedy: str = "", **more: object) -> Finding:
@@ -239,7 +239,7 @@ class Case:
             "camera": self.name,
             "config": self.config,
             "user": self.user,
-            "python": self.python,
+            "pip": AsTyped(self.pip),
         }
         where = f"{self.name} ({self.label})" if self.label else self.name
         return kind.found(what, where=where, remedy=remedy, **{**facts, **more})
@@ -311,7 +311,7 @@ def case_of(subject: Subject, name: str, settings: CameraSettings) -> Case:
         target = "" if kind is SourceKind.NETWORK else address.target
     machine = subject.machine
     user = subject.user
-    return Case(name, settings, kind, label, target, subject.config_argument, user, machine.python)
+    return Case(name, settings, kind, label, target, subject.config_argument, user, machine.pip)
 
 
 def _outcome(subject: Subject, case: Case) -> tuple[list[str], list[Finding]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from camera_app.doctor.errands import LIBRARIES_ENTRY, ChildFailed, asked
-from camera_app.doctor.findings import Finding
+from camera_app.doctor.findings import AsTyped, Finding
 from camera_app.doctor.machine import Machine
 from camera_app.doctor.subject import Check, Examined, Kinds, Subject
 
@@ -41,13 +41,13 @@ MISSING = _kinds.error(
     "missing",
     "a library is not installed",
     "Install it, as the lock names it",
-    "<python> -m pip install --require-hashes -r requirements/run.txt",
+    "<pip> install --require-hashes -r requirements/run.txt",
 )
 BROKEN = _kinds.error(
     "broken",
     "a library is there and cannot be loaded: it was made for another system or another NumPy",
     "Install it again",
-    "<python> -m pip install --force-reinstall --no-deps <package>",
+    "<pip> install --force-reinstall --no-deps <package>",
 )
 CRASHED = _kinds.error(
     "crashed",
@@ -59,19 +59,19 @@ NO_RUNTIME = _kinds.error(
     "no_runtime",
     "there is nothing to run networks with",
     "Install LiteRT",
-    "<python> -m pip install ai-edge-litert",
+    "<pip> install ai-edge-litert",
 )
 OLD_RUNTIME = _kinds.warning(
     "old_runtime",
     "networks run with tflite-runtime, which is no longer made: LiteRT is not installed",
     "Install LiteRT",
-    "<python> -m pip install ai-edge-litert",
+    "<pip> install ai-edge-litert",
 )
 OLD_SIMPLEJPEG = _kinds.warning(
     "old_simplejpeg",
     "the system's simplejpeg was built for another NumPy than ours: picamera2 cannot be imported",
     "Put one that fits before it",
-    "<python> -m pip install --ignore-installed simplejpeg",
+    "<pip> install --ignore-installed simplejpeg",
 )
 
 
@@ -118,41 +118,37 @@ def read(limit_s: float) -> PythonFacts:
 
 def judge(facts: PythonFacts, machine: Machine) -> Iterator[Finding]:
     """Say what is wrong with interpreter, processor and libraries."""
-    python = machine.python
+    pip = AsTyped(machine.pip)
     if facts.version > TESTED[1]:
         yield UNTESTED.found(f"Python {facts.version[0]}.{facts.version[1]} is not tested")
     if facts.processor not in PROCESSORS or facts.bits != 64:
         what = f"this is {facts.processor} with {facts.bits} bits"
         yield PROCESSOR.found(what)
     if facts.crash:
-        yield CRASHED.found(f"loading the libraries failed: {facts.crash}", python=python)
+        yield CRASHED.found(f"loading the libraries failed: {facts.crash}", python=machine.python)
         return
     for name in LIBRARIES:
-        yield from _judge_library(name, facts.libraries.get(name, {}), python)
-    yield from _judge_runtime(facts.libraries.get("runtime", {}), python)
+        yield from _judge_library(name, facts.libraries.get(name, {}), pip)
+    yield from _judge_runtime(facts.libraries.get("runtime", {}), pip)
     if "error" in facts.libraries.get("simplejpeg", {}):
         error = facts.libraries["simplejpeg"]["error"]
-        yield OLD_SIMPLEJPEG.found(
-            f"it cannot be imported: {error}", where="simplejpeg", python=python
-        )
+        yield OLD_SIMPLEJPEG.found(f"it cannot be imported: {error}", where="simplejpeg", pip=pip)
 
 
-def _judge_library(name: str, told: Mapping[str, str], python: str) -> Iterator[Finding]:
+def _judge_library(name: str, told: Mapping[str, str], pip: AsTyped) -> Iterator[Finding]:
     package = _PACKAGES.get(name, name)
     if "absent" in told:
-        yield MISSING.found("is not installed", where=package, python=python)
+        yield MISSING.found("is not installed", where=package, pip=pip)
     elif "error" in told:
         what = f"cannot be loaded: {told['error']}"
-        yield BROKEN.found(what, where=package, python=python, package=package)
+        yield BROKEN.found(what, where=package, pip=pip, package=package)
 
 
-def _judge_runtime(told: Mapping[str, str], python: str) -> Iterator[Finding]:
+def _judge_runtime(told: Mapping[str, str], pip: AsTyped) -> Iterator[Finding]:
     if "error" in told:
-        yield NO_RUNTIME.found(told["error"], python=python)
+        yield NO_RUNTIME.found(told["error"], pip=pip)
     elif told.get("name") == "tflite-runtime":
-        yield OLD_RUNTIME.found(
-            f"networks run with tflite-runtime {told['version']}", python=python
-        )
+        yield OLD_RUNTIME.found(f"networks run with tflite-runtime {told['version']}", pip=pip)
 
 
 CHECK = Check("python", "interpreter, processor, libraries, runtime", examine, _kinds.made)
