@@ -41,6 +41,7 @@ _EPILOG = """exit codes:
   1    something is wrong; the text on standard error says what and what to do
   2    the words of the call are off
   3    the demo lacks a model
+  4    `config plan` only: this machine cannot meet it
   78   `run` only: the configuration is wrong, and to try again would not help
   130  interrupted
 """

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
-from camera_app.cli import COMMANDS
+import pytest
+
+from camera_app.cli import COMMANDS, build_parser
 from camera_app.config_reference import markdown
 from tools.docs import asyncapi, doctor, wire
 from tools.docs.configuration import PAGE
@@ -46,6 +49,30 @@ def test_every_local_link_in_the_pages_leads_somewhere() -> None:
 
     assert len(pages) >= 4
     assert broken == []
+
+
+def test_every_command_in_the_pages_is_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    """Their words are those that the program takes; what stands for something is taken as it is."""
+    pages = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")]
+    lines = [(page.name, line) for page in pages for line in commands_in(page)]
+    odd = []
+    for page, line in lines:
+        words = shlex.split(line, comments=True)[1:]
+        try:
+            build_parser(words).parse_args(words)
+        except SystemExit as ended:
+            if ended.code:
+                odd.append(f"{page}: {line}: {capsys.readouterr().err.splitlines()[-1]}")
+
+    assert len(lines) >= 30
+    assert odd == []
+
+
+def commands_in(page: Path) -> list[str]:
+    """Return the calls of `camera-app` in the listings of a page, without pipes and the like."""
+    listings = re.findall(r"^```\w*\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    text = "\n".join(listings).replace("\\\n", " ")
+    return re.findall(r"^(?:\$ |sudo )?(?:\S+/bin/)?(camera-app [^|&;>\n]+)", text, re.M)
 
 
 def test_the_architecture_page_has_every_room() -> None:

@@ -51,13 +51,15 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "read anew and what differs is applied. A configuration that is wrong is refused whole, "
         "and the last good one runs.",
     )
-    parser.add_argument("--config", required=True, type=Path, metavar="FILE")
+    parser.add_argument(
+        "--config", required=True, type=Path, metavar="FILE", help="the configuration, TOML"
+    )
     parser.add_argument(
         "--state",
         type=Path,
         metavar="FOLDER",
         help="where the last good configuration is kept; without it the folder that systemd gives "
-        "(STATE_DIRECTORY), else the data folder",
+        "(STATE_DIRECTORY), else the data folder, else /var/lib/camera-app",
     )
     parser.set_defaults(run=run, exit_misconfigured=EXIT_MISCONFIGURED)
 
