@@ -30,6 +30,7 @@ class Wishes:
         port: Of it.
         model: Name of a pack, or its folder.
         seconds: Length of each measurement.
+        memory_after_s: How long the service has run when its memory is looked at.
         cameras: For the latency.
         load: For the latency: share of the machine's processor time that the service is to take.
     """
@@ -39,6 +40,7 @@ class Wishes:
     port: int
     model: str
     seconds: float = 60.0
+    memory_after_s: float = 60.0
     cameras: int = 4
     load: float = 0.7
 

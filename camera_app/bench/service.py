@@ -20,9 +20,10 @@ from av.video.frame import PictureType
 
 from camera_app.bench.bare_watch import BareWatch
 from camera_app.bench.latency import LoadedLatency, bench_latency
-from camera_app.bench.processes import pss_mb
+from camera_app.bench.processes import alone_bytes, pss_mb
 from camera_app.bench.running import RunningService, Wishes
 from camera_app.errors import SourceUnsupported
+from camera_app.kernel import tree
 
 DEVICE = "bench"
 STILL_FPS, STILL_WIDTH, STILL_HEIGHT, STILL_S = 10, 768, 432, 60
@@ -51,18 +52,22 @@ class ServiceBench:
 
     Attributes:
         start_s: From the call of `run` to the first object seen.
-        pss_mb: Memory of all processes after `seconds` with one camera.
+        pss_mb: Memory of all processes after `memory_after_s` with one camera.
+        alone_mb: The same if nobody else on the machine had their libraries open, as we have.
+        memory_after_s: From the first object seen.
         idle_cpu_s_per_minute: Processor time of all processes for a minute of a still scene.
         bare_cpu_s_per_minute: The same of one loop that decodes it and looks for motion, measured
             beside them.
         latency: To a subscriber.
-        seconds: Length of each measurement.
+        seconds: Length of each other measurement.
         cameras: For the latency.
         model: The pack that looked.
     """
 
     start_s: float
     pss_mb: float
+    alone_mb: float
+    memory_after_s: float
     idle_cpu_s_per_minute: float
     bare_cpu_s_per_minute: float
     latency: LoadedLatency
@@ -85,14 +90,16 @@ def bench_service(wishes: Wishes, progress: Callable[[str], None]) -> ServiceBen
     with tempfile.TemporaryDirectory(prefix="camera-app-bench-") as folder:
         desk = _Desk(Path(folder), wishes)
         progress("start and memory")
-        start_s, memory_mb = desk.start_and_memory()
+        start_s, memory = desk.start_and_memory()
         progress("a still scene")
         idle, bare = desk.idle()
     progress("latency")
     latency = bench_latency(wishes, progress)
     return ServiceBench(
         start_s=round(start_s, 2),
-        pss_mb=round(memory_mb, 1),
+        pss_mb=round(memory.pss_mb, 1),
+        alone_mb=round(memory.alone_mb, 1),
+        memory_after_s=wishes.memory_after_s,
         idle_cpu_s_per_minute=round(idle, 3),
         bare_cpu_s_per_minute=round(bare, 3),
         latency=latency,
@@ -102,6 +109,14 @@ def bench_service(wishes: Wishes, progress: Callable[[str], None]) -> ServiceBen
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """As in `ServiceBench`."""
+
+    pss_mb: float
+    alone_mb: float
+
+
 class _Desk:
     """The service on this machine, with what it needs around it."""
 
@@ -109,15 +124,15 @@ class _Desk:
         self._folder, self._wishes = folder, wishes
         self._runs = 0
 
-    def start_and_memory(self) -> tuple[float, float]:
-        """Return seconds to the first object seen, and memory in MB after a while."""
+    def start_and_memory(self) -> tuple[float, _Memory]:
+        """Return seconds to the first object seen, and the memory after a while."""
         config = self._config({"porch": self._wishes.clip})
         began_s = time.monotonic()
         with RunningService(config) as service:
             service.wait_seen()
             start_s = time.monotonic() - began_s
-            service.run_on(self._wishes.seconds)
-            return start_s, pss_mb(service.pid)
+            service.run_on(self._wishes.memory_after_s)
+            return start_s, _Memory(pss_mb(service.pid), alone_bytes(tree(service.pid)) / 1e6)
 
     def idle(self) -> tuple[float, float]:
         """Return processor seconds a minute: of all processes, and of a bare loop beside them."""

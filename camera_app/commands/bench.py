@@ -112,6 +112,12 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help=f"a measurement; default: {DEVICES_S:.0f}, {SERVICE_S:.0f} for service and "
         f"latency, {CALIBRATION_S:.0f} with --calibrate",
     )
+    parser.add_argument(
+        "--memory-after",
+        type=float,
+        metavar="S",
+        help="for service: how long it has run when its memory is looked at; default: as --seconds",
+    )
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="default: 5")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.set_defaults(run=run)
@@ -211,12 +217,15 @@ def run_service(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         named = arguments.broker
         broker = parse_address(named) if named else stack.enter_context(demo_broker())
+        seconds = max(1.0, SERVICE_S if arguments.seconds is None else arguments.seconds)
+        after_s = seconds if arguments.memory_after is None else arguments.memory_after
         wishes = Wishes(
             clip=arguments.film,
             host=broker.host,
             port=broker.port,
             model=str(Path(model).resolve()) if Path(model).exists() else model,
-            seconds=max(1.0, SERVICE_S if arguments.seconds is None else arguments.seconds),
+            seconds=seconds,
+            memory_after_s=max(1.0, after_s),
             cameras=max(1, arguments.cameras),
             load=arguments.load,
         )
@@ -247,7 +256,10 @@ def print_service(bench: ServiceBench) -> None:
     """Print the figures of the service for a person."""
     print(f"{bench.model}, {bench.seconds:.0f} s a measurement")
     print(f"  from `run` to the first object   {bench.start_s} s")
-    print(f"  memory of all processes (PSS)    {bench.pss_mb} MB")
+    print(
+        f"  memory of all processes (PSS)    {bench.pss_mb} MB after {bench.memory_after_s:.0f} s"
+    )
+    print(f"  had nobody else their libraries  {bench.alone_mb} MB")
     idle, bare = bench.idle_cpu_s_per_minute, bench.bare_cpu_s_per_minute
     print(f"  still scene                      {idle} CPU s a minute")
     print(f"  a bare loop beside it            {bare}; the service takes {idle / bare:.2f} of that")

@@ -38,10 +38,11 @@ def test_the_whole_service_is_measured(
     monkeypatch.setattr(bench, "SETTLE_S", 1.0)
     quicken(monkeypatch)
     words = ["--clip", str(clip), "--model", "person_small", "--seconds", "2", "--cameras", "1"]
-    assert main(["bench", "service", "--json", *words]) == 0
+    assert main(["bench", "service", "--json", "--memory-after", "1", *words]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert 0.1 < figures["start_s"] < 60
-    assert 20 < figures["pss_mb"] < 1000
+    assert 20 < figures["pss_mb"] < figures["alone_mb"] < 1000
+    assert (figures["memory_after_s"], figures["seconds"]) == (1.0, 2.0)
     assert figures["idle_cpu_s_per_minute"] > 0
     assert figures["bare_cpu_s_per_minute"] > 0
     assert figures["latency"]["changes"] > 5
@@ -103,7 +104,15 @@ def test_a_tree_is_counted_with_all_below_it(busy: int) -> None:
     assert processes.pss_mb(busy) > processes.pss_mb(tree(busy)[1]) > 1
 
 
+def test_pages_that_processes_share_count_once_and_whole(busy: int) -> None:
+    both = tree(busy)
+    each = [processes.alone_bytes([pid]) for pid in both]
+    assert max(each) < processes.alone_bytes(both) < sum(each) - 1e6  # the interpreter is shared
+    assert processes.alone_bytes(both) > processes.pss_bytes(both)  # with us, too
+
+
 def test_a_process_that_has_ended_takes_nothing() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait(30)
     assert (processes.cpu_s(gone.pid), processes.pss_mb(gone.pid)) == (0.0, 0.0)
+    assert processes.alone_bytes([gone.pid]) == 0
