@@ -12,11 +12,18 @@ USUAL = 0o666  # what the process's mask leaves of it
 
 
 def replace_text(path: Path, text: str, mode: int = USUAL, *, is_to_last: bool = True) -> None:
-    """Put a text in place of what a file held; when this returns, it survives a power cut.
+    """Put a text in place of what a file held; as `replace_bytes`."""
+    replace_bytes(path, text.encode(), mode, is_to_last=is_to_last)
+
+
+def replace_bytes(
+    path: Path, content: bytes, mode: int = USUAL, *, is_to_last: bool = True
+) -> None:
+    """Put something in place of what a file held; when this returns, it survives a power cut.
 
     Args:
         path: The file; its folder is there.
-        text: What it is to hold.
+        content: What it is to hold.
         mode: Who may read it; the process's mask takes away from that.
         is_to_last: Whether it has to survive one; what is of this moment only wears no disk.
 
@@ -27,8 +34,8 @@ def replace_text(path: Path, text: str, mode: int = USUAL, *, is_to_last: bool =
     try:
         part.unlink(missing_ok=True)  # one that was left behind has rights of its own
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-            opened.write(text)
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(content)
             opened.flush()
             if is_to_last:
                 os.fsync(opened.fileno())

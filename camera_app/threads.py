@@ -131,6 +131,13 @@ class LatestBox(Generic[T]):
             self._bell.put(None)
 
 
+def see_out(thread: threading.Thread) -> None:
+    """Wait for a thread that was told to end; one that stays is logged by name."""
+    thread.join(STOP_LIMIT_S)
+    if thread.is_alive():
+        _log.error("thread %s did not end within %.0f s", thread.name, STOP_LIMIT_S)
+
+
 class Worker:
     """A thread that calls `run_once` until it is told to stop.
 
@@ -164,9 +171,7 @@ class Worker:
         thread, self._thread = self._thread, None
         if thread is None or thread is threading.current_thread():
             return
-        thread.join(STOP_LIMIT_S)
-        if thread.is_alive():
-            _log.error("thread %s did not end within %.0f s", self.name, STOP_LIMIT_S)
+        see_out(thread)
 
     @property
     def is_running(self) -> bool:

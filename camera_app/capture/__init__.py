@@ -6,8 +6,9 @@ too, and starts in a fraction of the time without what only the parent uses.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from camera_app.lazy import finder
 
 if TYPE_CHECKING:
     from camera_app.capture.clip import ClipReader
@@ -65,8 +66,4 @@ _HOMES = {
     "unfinished": "wire",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = finder(__name__, _HOMES)

@@ -95,6 +95,20 @@ class TimeLine:
         return at_ns
 
 
+class OverContainer:
+    """What every reader over a container tells of it."""
+
+    _container: ContainerReader
+
+    @property
+    def corrupt(self) -> int:
+        return self._container.corrupt
+
+    @property
+    def codec(self) -> str:
+        return self._container.codec
+
+
 class ContainerReader:
     """Reads the first video stream of whatever `opener` opens."""
 

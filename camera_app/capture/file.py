@@ -8,7 +8,13 @@ from pathlib import Path
 import av
 from av.video.stream import VideoStream
 
-from camera_app.capture.container import DECODER_THREADS, ContainerReader, PacketTap, shot
+from camera_app.capture.container import (
+    DECODER_THREADS,
+    ContainerReader,
+    OverContainer,
+    PacketTap,
+    shot,
+)
 from camera_app.capture.source import Shot
 from camera_app.errors import SourceUnsupported
 from camera_app.values import Size
@@ -31,7 +37,7 @@ class ClipInfo:
     duration_s: float | None
 
 
-class FileReader:
+class FileReader(OverContainer):
     """Reads a clip, once or round and round."""
 
     is_recorded = True
@@ -53,14 +59,6 @@ class FileReader:
         self._round_began_ns = 0
         self._last_ns = -1
         self._is_open = False
-
-    @property
-    def corrupt(self) -> int:
-        return self._container.corrupt
-
-    @property
-    def codec(self) -> str:
-        return self._container.codec
 
     def open(self) -> None:
         self.open_clip()

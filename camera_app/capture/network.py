@@ -10,7 +10,7 @@ import time
 import av
 
 from camera_app.capture.address import Address
-from camera_app.capture.container import ContainerReader, PacketTap, shot
+from camera_app.capture.container import ContainerReader, OverContainer, PacketTap, shot
 from camera_app.capture.source import Shot, SourceEnded
 
 # How a stream may be fetched. A playlist names further addresses, and whoever answers in the
@@ -18,7 +18,7 @@ from camera_app.capture.source import Shot, SourceEnded
 _PROTOCOLS = "rtsp,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto,rtmp,rtmps,srt,mmsh,mmst"
 
 
-class NetworkReader:
+class NetworkReader(OverContainer):
     """Reads a stream from an address."""
 
     is_recorded = False
@@ -36,14 +36,6 @@ class NetworkReader:
         )
         self._opened_ns = 0
         self._is_timeless = False
-
-    @property
-    def corrupt(self) -> int:
-        return self._container.corrupt
-
-    @property
-    def codec(self) -> str:
-        return self._container.codec
 
     def open(self) -> None:
         self._container.open()

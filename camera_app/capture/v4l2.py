@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 
-from camera_app.capture.container import ContainerReader, shot
+from camera_app.capture.container import ContainerReader, OverContainer, shot
 from camera_app.capture.source import (
     Shot,
     SourceBusy,
@@ -22,7 +22,7 @@ from camera_app.values import Size
 INPUT_FORMAT = "v4l2"
 
 
-class V4l2Reader:
+class V4l2Reader(OverContainer):
     """Reads a V4L2 device through FFmpeg's input for them."""
 
     is_recorded = False
@@ -37,14 +37,6 @@ class V4l2Reader:
         self._container = ContainerReader(
             lambda: av.open(device, format=INPUT_FORMAT, options=options), f"v4l2:{device}"
         )
-
-    @property
-    def corrupt(self) -> int:
-        return self._container.corrupt
-
-    @property
-    def codec(self) -> str:
-        return self._container.codec
 
     def open(self) -> None:
         self._require_device()

@@ -9,8 +9,9 @@ package too, and starts in a fraction of the time without OpenCV and what else o
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from camera_app.lazy import finder
 
 if TYPE_CHECKING:
     from camera_app.inference.choice import runtime_for, runtime_named
@@ -79,8 +80,4 @@ _HOMES = {
     "runtime_named": "choice",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = finder(__name__, _HOMES)

@@ -5,14 +5,13 @@ For owners and for the model workshop; nothing here runs when a pack is read.
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from camera_app.durable import replace_bytes
 from camera_app.errors import PackRejected
 from camera_app.models.inspect import sha256_of
 from camera_app.models.pack import FILE_PATH_PATTERN, MANIFEST, ModelPack, parse_manifest, read_pack
@@ -20,6 +19,7 @@ from camera_app.models.signature import SIGNATURE, PrivateKey
 
 # Tables whose file is no side file, and whose hash and length follow it.
 WEIGHTS_TABLES = ("weights", "edgetpu")
+READABLE = 0o644  # by the camera, whoever signs
 
 
 def sign_pack(folder: Path, key: PrivateKey) -> ModelPack:
@@ -129,15 +129,7 @@ def _write(path: Path, content: bytes) -> None:
     try:
         if path.is_file() and path.read_bytes() == content:
             return
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as file:
-            partial = Path(file.name)
-            try:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-                partial.chmod(0o644)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
+        replace_bytes(path, content)
+        path.chmod(READABLE)
     except OSError as error:
         raise PackRejected(f"cannot be written: {error.strerror}", where=str(path)) from error

@@ -25,7 +25,7 @@ from camera_app.models import ModelPack
 from camera_app.roster import ROSTER, Vital
 from camera_app.scheduling.demand import Answer, Demand
 from camera_app.scheduling.look_times import LookStep, LookTimes
-from camera_app.threads import STOP_LIMIT_S, Closed, stand_back
+from camera_app.threads import Closed, see_out, stand_back
 from camera_app.values import Detection
 
 _log = logging.getLogger(__name__)
@@ -121,9 +121,7 @@ class CpuSeats:
         for _, answer in waiting:
             answer.cancel()
         for thread in self._threads:
-            thread.join(STOP_LIMIT_S)
-            if thread.is_alive():
-                _log.error("thread %s did not end within %.0f s", thread.name, STOP_LIMIT_S)
+            see_out(thread)
         self._threads.clear()
 
     def submit(self, demand: Demand, answer: Answer | None = None) -> Answer:

@@ -24,7 +24,7 @@ from camera_app.models import ModelPack
 from camera_app.roster import ROSTER, ROUND_LIMIT_S, Vital
 from camera_app.scheduling.demand import Answer, Demand
 from camera_app.scheduling.look_times import LookStep, LookTimes
-from camera_app.threads import STOP_LIMIT_S, Deadline, Worker
+from camera_app.threads import Deadline, Worker, see_out
 from camera_app.values import Detection
 
 _log = logging.getLogger(__name__)
@@ -137,9 +137,7 @@ class StickDevice:
             answer.cancel()
         self._keeper.stop()
         for feeder in self._feeders:
-            feeder.join(STOP_LIMIT_S)
-            if feeder.is_alive():
-                _log.error("thread %s did not end within %.0f s", feeder.name, STOP_LIMIT_S)
+            see_out(feeder)
         self._feeders.clear()
 
     def wake(self) -> None:

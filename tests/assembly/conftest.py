@@ -11,6 +11,7 @@ from camera_app.app import App
 from camera_app.capture import SourceStats
 from camera_app.config import Config, parse_config
 from camera_app.pipeline import CameraStats
+from tests.control.conftest import broker, owner
 from tests.waiting import wait_until
 
 
@@ -94,4 +95,4 @@ def camera(name: str, more: str = "", source: str = "synthetic:") -> str:
     return f'\n[camera.{name}]\nsource = "{source}"\nmotion.enabled = false\nfps = 15\n{more}\n'
 
 
-__all__ = ["Rig", "camera", "wait_until"]
+__all__ = ["Rig", "broker", "camera", "owner", "wait_until"]  # fixtures of the control too

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -180,23 +179,6 @@ AFTER = (
     + camera("ruled", "tracking.lost_s = 9")
     + camera("told", "events.min_score = 0.9")
 )
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    made = Mosquitto(folder, {})
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def owner(broker: Mosquitto) -> Iterator[Owner]:
-    made = Owner(broker.port)
-    yield made
-    made.close()
 
 
 ALL_BEFORE = ("front", "side", "gone", "ruled", "told")

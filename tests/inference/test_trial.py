@@ -12,20 +12,9 @@ import pytest
 from camera_app.errors import DeviceRefused, PackRejected
 from camera_app.inference import load_classifier, trial
 from camera_app.models import ModelPack
+from tests.models.broken import BROKEN
 
 LIKE = "vww_96"
-BROKEN = (
-    "empty",
-    "truncated_header_12b",
-    "truncated_60pct",
-    "root_offset_past_end",
-    "wrong_identifier",
-    "random_bytes_4k",
-    "html_error_page",
-    "git_lfs_pointer",
-    "unresolved_custom_op",
-    "per_channel_dim_rejected",
-)
 
 MakePack = Callable[..., ModelPack]
 

@@ -15,20 +15,9 @@ from camera_app.models import (
     list_packs,
     locate_weights,
 )
+from tests.models.broken import BROKEN
 
 NAME = "ssd_slim_face_160x120_gray"
-BROKEN = (
-    "empty",
-    "truncated_header_12b",
-    "truncated_60pct",
-    "root_offset_past_end",
-    "wrong_identifier",
-    "random_bytes_4k",
-    "html_error_page",
-    "git_lfs_pointer",
-    "unresolved_custom_op",
-    "per_channel_dim_rejected",
-)
 
 
 @pytest.fixture

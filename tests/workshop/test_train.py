@@ -8,6 +8,7 @@ import dataclasses
 import errno
 import json
 import math
+import os
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +28,7 @@ from tests.workshop.tiny_networks import (
     tiny_plan,
 )
 from tests.workshop.training_pictures import PLACES, SIDE, painted_set
-from tools.workshop import network, runs
+from tools.workshop import network
 from tools.workshop import train as trainer
 from tools.workshop.augment import Augmentation, read_picture
 from tools.workshop.dataset import DataSet
@@ -252,14 +253,14 @@ def test_a_full_disk_is_told_and_the_last_checkpoint_stays(
 
         def save(self: Training) -> None:
             if self._epoch == 2:
-                patch.setattr(runs.os, "fsync", no_space)
+                patch.setattr(os, "fsync", no_space)
             whole(self)
 
         patch.setattr(Training, "_save", save)
         with pytest.raises(WorkshopError, match="No space left on device.*Free some space"):
             trained(data, folder, short())
     assert torch.load(folder / CHECKPOINT, weights_only=True)["epoch"] == 1
-    assert not list(folder.glob(".new-*"))
+    assert not list(folder.glob("*.part"))
     trained(data, folder, short())
     trained(data, tmp_path / "whole", short())
     assert bytes_of(folder) == bytes_of(tmp_path / "whole")
@@ -273,7 +274,7 @@ def test_a_full_disk_is_told_while_an_epoch_is_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = painted_set(tmp_path / "data", 4)
-    monkeypatch.setattr(runs.os, "fsync", no_space)
+    monkeypatch.setattr(os, "fsync", no_space)
     with pytest.raises(WorkshopError, match=r"history\.jsonl: cannot be written: No space"):
         trained(data, tmp_path / "run", short())
 

@@ -6,15 +6,14 @@ import datetime as dt
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from camera_app.durable import replace_bytes
 from tools.workshop.errors import WorkshopError
 
 # Whose version may change what comes out.
@@ -45,16 +44,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as file:
-            partial = Path(file.name)
-            try:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-                partial.chmod(0o644)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
+        replace_bytes(path, content)
     except OSError as error:
         raise WorkshopError(
             f"cannot be written: {error.strerror or error}",

@@ -6,8 +6,9 @@ for, because that child imports this package too.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from camera_app.lazy import finder
 
 if TYPE_CHECKING:
     from camera_app.inference.edgetpu.findings import Finding, FindingKind, StickFailed
@@ -70,8 +71,4 @@ _HOMES = {
     "try_out": "survey",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = finder(__name__, _HOMES)

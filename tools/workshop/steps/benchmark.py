@@ -18,6 +18,7 @@ from tools.workshop.benchmark import (
     measure,
     profile,
 )
+from tools.workshop.words import positive
 
 DEAREST = 8  # operators of a profile are shown to a person; --json has them all
 
@@ -42,8 +43,8 @@ def configure(subparsers: Any) -> None:
         help="a .tflite file, a pack's name or folder",
     )
     parser.add_argument("--against", metavar="FILE_OR_PACK", help="what to compare with")
-    parser.add_argument("--rounds", type=_positive, default=40, help="default 40")
-    parser.add_argument("--runs", type=_positive, default=5, help="of each in a round; default 5")
+    parser.add_argument("--rounds", type=positive, default=40, help="default 40")
+    parser.add_argument("--runs", type=positive, default=5, help="of each in a round; default 5")
     parser.add_argument("--picture", type=Path, help="what to feed; default: noise")
     parser.add_argument("--seed", type=int, default=1, help="of the noise; default 1")
     parser.add_argument("--profile", action="store_true", help="time every operator as well")
@@ -74,13 +75,6 @@ def run(arguments: argparse.Namespace) -> int:
         if times:
             print("\n".join(_profile_lines(result, times)))
     return 0
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
-    return number
 
 
 def _table(results: Sequence[Result]) -> Iterator[str]:

@@ -25,6 +25,7 @@ from tools.workshop.errors import WorkshopError
 from tools.workshop.evaluate import Comparison, compare, with_boxes
 from tools.workshop.run_table import Row, document, markdown, rows_of, stages_of
 from tools.workshop.runs import RunFolder, write_text
+from tools.workshop.words import positive
 
 MARKDOWN_FILE = "comparison.md"
 JSON_FILE = "comparison.json"
@@ -66,18 +67,11 @@ def configure(subparsers: Any) -> None:
         default=[],
         help="keep to this class; may be given often (default: all that all have in common)",
     )
-    parser.add_argument("--rounds", type=_positive, default=40, help="of timing; default 40")
+    parser.add_argument("--rounds", type=positive, default=40, help="of timing; default 40")
     parser.add_argument(
         "--out", metavar="DIR", type=Path, help=f"write {MARKDOWN_FILE} and {JSON_FILE} there"
     )
     parser.set_defaults(run=run)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
-    return number
 
 
 def run(arguments: argparse.Namespace) -> int:

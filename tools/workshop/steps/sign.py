@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 from typing import Any
 
-from camera_app.errors import PackRejected
-from camera_app.models import SIGNING_KEY_VARIABLE, read_private_key, sign_pack
-from tools.workshop.errors import WorkshopError
+from camera_app.commands.models import sign_models
+from camera_app.models import SIGNING_KEY_VARIABLE
 
 
 def configure(subparsers: Any) -> None:
@@ -28,23 +26,4 @@ def configure(subparsers: Any) -> None:
         metavar="FILE",
         help=f"private key; default: {SIGNING_KEY_VARIABLE}",
     )
-    parser.set_defaults(run=run)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Sign every pack; 1 if some of them are wrong."""
-    if arguments.key is None:
-        raise WorkshopError(
-            "no key to sign with",
-            remedy=f"Give --key FILE or set {SIGNING_KEY_VARIABLE}; "
-            "`camera-app models keys new FILE` makes one",
-        )
-    key = read_private_key(arguments.key)
-    refused = 0
-    for folder in arguments.folders:
-        try:
-            print(f"{folder}: {sign_pack(folder, key).name} is signed")
-        except PackRejected as refusal:
-            refused += 1
-            print(refusal)
-    return 1 if refused else 0
+    parser.set_defaults(run=sign_models, json=False)
