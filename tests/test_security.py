@@ -46,14 +46,12 @@ FORBIDDEN_CALLS = {
 }
 # Modules whose names stand in the code: chosen by us, from lists of ours.
 MAY_CHOOSE_MODULES = {
-    "camera_app/capture/__init__.py": "names of this room, from a table beside it",
     "camera_app/children.py": "the entry that the parent named, over a socket that only it has",
     "camera_app/cli.py": "names of commands, from a tuple beside it",
     "camera_app/doctor/errands.py": "libraries of a list of ours, told to a child of ours",
-    "camera_app/inference/__init__.py": "names of this room, from a table beside it",
-    "camera_app/inference/edgetpu/__init__.py": "names of this room, from a table beside it",
     "camera_app/inference/onnx.py": "a runtime that may be absent, its name a constant",
     "camera_app/inference/runtime.py": "runtimes that may be absent, from a table beside it",
+    "camera_app/lazy.py": "names of a room, from the table in its `__init__.py`",
 }
 # The desk's own processes, which speak with their own children.
 MAY_IMPORT = {
