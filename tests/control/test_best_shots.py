@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 
-import pytest
-
 from camera_app.control import BestShots
 from camera_app.publish import StateBoard, Topics
 
 TOPICS = Topics("camera_app", "cam1")
 JPEG = b"\xff\xd8\xff\xe0"
+LIMIT_S = 10.0
 
 
 def shots(board: StateBoard, *, is_sent: bool = True) -> BestShots:
@@ -49,19 +48,24 @@ def test_what_was_withdrawn_comes_back_only_when_it_is_allowed() -> None:
     assert told(board) == [("snapshot", JPEG), ("person/snapshot", JPEG)]
 
 
-@pytest.mark.parametrize("turn", range(20))
-def test_a_picture_that_is_on_its_way_never_comes_after_the_withdrawal(turn: int) -> None:
+def test_a_picture_that_is_on_its_way_never_comes_after_the_withdrawal() -> None:
+    """Whoever withdraws waits for one that is just being told; and then it is taken back."""
+    asked, may_go_on = threading.Event(), threading.Event()
+
+    def is_sent() -> bool:
+        asked.set()
+        return may_go_on.wait(LIMIT_S)
+
     board = StateBoard()
-    one = shots(board)
-    ready = threading.Barrier(2)
-
-    def show() -> None:
-        ready.wait(5.0)
-        one.show(JPEG, "person")
-
-    thread = threading.Thread(target=show)
-    thread.start()
-    ready.wait(5.0)
-    one.withdraw()
-    thread.join(5.0)
+    one = BestShots("front", ["person"], board, TOPICS, is_sent=is_sent)
+    shower = threading.Thread(target=one.show, args=(JPEG, "person"))
+    withdrawer = threading.Thread(target=one.withdraw)
+    shower.start()
+    assert asked.wait(LIMIT_S)
+    withdrawer.start()
+    withdrawer.join(0.05)
+    assert withdrawer.is_alive()
+    may_go_on.set()
+    for thread in (shower, withdrawer):
+        thread.join(LIMIT_S)
     assert dict(told(board)) == {"snapshot": b"", "person/snapshot": b""}
