@@ -1,8 +1,11 @@
 """Measures what the camera costs on this machine, and keeps it in a file.
 
 Most of it is measured on the real service, in processes of its own, each time with one thing more:
-nothing to see; pictures that nobody looks at, in several sizes; pictures that are looked at. What
-a thing costs is the difference. Networks, commits and stills are measured by themselves.
+nothing to see; a broker; pictures that nobody looks at, in several sizes; pictures that are looked
+at. What a thing costs is the difference. Networks, commits and stills are measured by themselves.
+
+What others do at the same time only ever adds. So all services are measured several times, in
+turns, and of each the least counts; what others took meanwhile is written down.
 """
 
 from __future__ import annotations
@@ -15,9 +18,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean, median, quantiles
 from typing import Any
 
 import numpy as np
@@ -30,14 +33,24 @@ from camera_app.bench.costs import (
     ModelCosts,
     SourceCosts,
     StickCosts,
+    StreamCosts,
+    TellingCosts,
     of_size,
 )
+from camera_app.bench.film_server import FilmServer
 from camera_app.bench.films import FPS, write_film
 from camera_app.bench.made import made_change
-from camera_app.bench.measured import MEASURED, MeasuredService, Use
-from camera_app.bench.processes import pss_bytes, written_bytes
+from camera_app.bench.measured import (
+    MEASURED,
+    UNDISTURBED_SHARE,
+    MeasuredService,
+    StickPiece,
+    Use,
+)
+from camera_app.bench.processes import alone_bytes, written_bytes
 from camera_app.capture import ClipReader
 from camera_app.capture.live import errand_of
+from camera_app.capture.synthetic import Scene, SyntheticReader
 from camera_app.capture.trial import CameraTrial, try_camera
 from camera_app.clock import NS_PER_S, SystemClock, iso_utc
 from camera_app.config import CameraSettings, Config, RetentionSettings
@@ -46,7 +59,7 @@ from camera_app.inference import load_network
 from camera_app.inference.edgetpu import find_places
 from camera_app.inference.known_answers import known_picture
 from camera_app.kernel import processor_name
-from camera_app.media import encode_jpeg
+from camera_app.media import encode_jpeg, write_still
 from camera_app.models import ModelPack, cache_folder, find_pack
 from camera_app.store import EventStore
 from camera_app.store.small_files import read_small, write_small
@@ -71,8 +84,15 @@ INVOKES = 60
 REST_S = 0.05
 CHANGES = 150
 STILLS = 10
+DRAWN = 20
+NOTES = 5
+SETTLED = 5
+POLL_S = 0.05
+# Each service is measured so often, the others in between: an hour is never busy all the time.
+ROUNDS = 2
 # Memory grows for a while when networks look, so that is watched for longer.
-LOOK_SPANS = 3
+LOOK_SPANS = 2
+RARE_FPS = 1.0
 STILL_QUALITY = 85  # what the configuration has, if nothing else is said
 MS_PER_S = 1000.0
 USUAL_MODELS = ("person_large", "person_small", "face")
@@ -129,114 +149,170 @@ def source_key(camera: CameraSettings) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def calibrate(config: Config | None, *, span_s: float, progress: Progress) -> Costs:
+Broker = tuple[str, int]  # host and port
+
+
+def calibrate(
+    config: Config | None, *, span_s: float, progress: Progress, broker: Broker | None = None
+) -> Costs:
     """Measure.
 
     Args:
         config: Whose sources and models are measured besides; None: nobody's.
         span_s: How long each measurement of a service lasts.
         progress: Is told what is being measured.
+        broker: To measure with what it costs to tell one; None: that is taken for nothing.
 
     Raises:
         CameraAppError: Something cannot be measured.
     """
     with tempfile.TemporaryDirectory(prefix="camera-app-calibration-") as folder:
-        return _Calibration(Path(folder), config, span_s, progress).run()
+        return _Calibration(Path(folder), config, span_s, progress, broker).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A service that is measured.
+
+    Attributes:
+        what: Is measured with it, in words.
+        source: Of its cameras.
+        camera: More lines of their sections.
+        fps: That they keep.
+        packs: Each is the model of a camera of its own.
+        stick: That it may use.
+        spans: How long it is watched.
+        broker: That it tells.
+    """
+
+    what: str
+    source: str
+    packs: tuple[ModelPack, ...]
+    camera: str = ""
+    fps: float = FPS
+    stick: str = "off"
+    spans: int = 1
+    broker: Broker | None = None
 
 
 class _Calibration:
-    """One round of measurements in a folder of its own."""
+    """Measurements in a folder of their own."""
 
     def __init__(
-        self, folder: Path, config: Config | None, span_s: float, progress: Progress
+        self,
+        folder: Path,
+        config: Config | None,
+        span_s: float,
+        progress: Progress,
+        broker: Broker | None,
     ) -> None:
         self._folder = folder
         self._config = config
         self._span_s = span_s
         self._progress = progress
+        self._broker = broker
         self._packs = _packs_of(config)
         self._pack = self._packs[0]
         self._subject = _subject(self._packs)
+        self._others_cores: list[float] = []
 
     def run(self) -> Costs:
         models = {pack.name: self._model(pack) for pack in self._packs}
-        self._progress("a service that sees nothing")
-        base = self._use("synthetic:", "privacy = true")
-        sizes = [self._size(size, base) for size in SIZES]
-        look_ms, look_bytes = self._looks(base, sizes[0], models[self._pack.name])
-        sources = dict(self._own_sources(base, sizes))
+        trials = dict(self._trials())
+        with FilmServer(self._film(SIZES[1])) as server:
+            uses = self._measured(
+                {
+                    **self._usual_runs(server.address),
+                    **{key: self._own_run(camera) for key, (camera, _) in trials.items()},
+                }
+            )
+        base, model = uses[_BASE], models[self._pack.name]
+        bare = [self._size(size, uses[_of(size)], base) for size in SIZES]
+        sizes = _with_looks(bare, uses, base, model)
         change_ms, kept, written = self._changes()
+        sticks = self._sticks(base, sizes[0])
         return Costs(
             machine=this_machine(),
             at=iso_utc(SystemClock().wall_ns()),
             cores=len(os.sched_getaffinity(0)),
-            base_cores=base.service_cores + base.children_cores,
-            base_bytes=base.memory_bytes - models[self._pack.name].memory_bytes,
-            look_ms=look_ms,
-            look_bytes=look_bytes,
+            base_cores=base.cores,
+            base_bytes=base.memory_bytes - model.memory_bytes,
+            rare_look_ms=_rare_look_ms(uses, base, sizes[0], model),
+            look_bytes=_look_bytes(uses, base, sizes[0]),
             sizes=sizes,
-            sources=sources,
+            sources={
+                key: _own_source(uses[key], base, trial, sizes)
+                for key, (_, trial) in trials.items()
+            },
             models=models,
-            sticks=self._sticks(base, sizes[0], look_ms, look_bytes),
+            sticks=sticks,
             change_ms=change_ms,
             change_kept_bytes=kept,
             change_written_bytes=written,
+            still_more_bytes=self._still_more_bytes(),
+            note_written_bytes=self._note_written_bytes(),
+            telling=self._telling(base, uses.get(_TOLD)),
+            stream=_stream(uses[_STREAM], uses[_of(SIZES[0])]),
+            made=[self._made(one) for one in (sizes[0], sizes[-1])],
+            others_cores=fmean(self._others_cores),
         )
 
     # On the service
 
-    def _size(self, size: Size, base: Use) -> SourceCosts:
-        self._progress(f"pictures of {size.width}x{size.height}")
-        film = self._film(size)
-        use = self._use(f"{film}?loop=1", _UNLOOKED)
-        return self._source_costs(size, "h264", use, base, FPS, _still(film))
+    def _usual_runs(self, stream: str) -> dict[str, _Run]:
+        """Return what is measured on every machine."""
+        packs = (self._pack,)
+        small, large = (f"{self._film(size)}?loop=1" for size in (SIZES[0], SIZES[-1]))
+        looks = f"looks with {self._pack.name}"
+        runs = {
+            _BASE: _Run("a service that sees nothing", "synthetic:", packs, _CLOSED),
+            _SMALL: _Run(looks, small, packs, spans=LOOK_SPANS),
+            _LARGE: _Run(f"{looks} at large pictures", large, packs),
+            _RARE: _Run(f"rare {looks}", small, packs, _GATELESS, fps=RARE_FPS, spans=LOOK_SPANS),
+            _STREAM: _Run(
+                "a second stream for films",
+                small,
+                packs,
+                f"{_UNLOOKED}\nrecording.enabled = true\nrecording.source = {json.dumps(stream)}",
+            ),
+        }
+        for size in SIZES:
+            what = f"pictures of {size.width}x{size.height}"
+            runs[_of(size)] = _Run(what, f"{self._film(size)}?loop=1", packs, _UNLOOKED)
+        if self._broker is not None:
+            told = replace(runs[_BASE], what="one that tells a broker", broker=self._broker)
+            runs[_TOLD] = told
+        return runs
 
-    def _source_costs(
-        self, size: Size, codec: str, use: Use, base: Use, fps: float, still: tuple[float, float]
-    ) -> SourceCosts:
-        kept_per_s = max(use.frames_per_s, 0.1)
-        return SourceCosts(
-            width=size.width,
-            height=size.height,
-            codec=codec,
-            decode_ms=use.children_cores * MS_PER_S / fps,
-            frame_ms=max(0.0, use.service_cores - base.service_cores) * MS_PER_S / kept_per_s,
-            memory_bytes=max(0.0, use.memory_bytes - base.memory_bytes),
-            still_ms=still[0],
-            still_bytes=still[1],
-        )
+    def _measured(self, runs: Mapping[str, _Run]) -> dict[str, Use]:
+        """Measure services in turns, and return of each the least."""
+        uses: dict[str, list[Use]] = {key: [] for key in runs}
+        for number in range(1, ROUNDS + 1):
+            for key, run in runs.items():
+                self._progress(f"{run.what} ({number} of {ROUNDS})")
+                uses[key].append(self._use(run))
+        return {key: least_of(several) for key, several in uses.items()}
 
-    def _looks(self, base: Use, source: SourceCosts, model: ModelCosts) -> tuple[float, float]:
-        """Return time and memory of looks beyond their networks, with a look at every frame."""
-        self._progress(f"looks with {self._pack.name}")
-        film = self._film(SIZES[0])
-        use = self._use(f"{film}?loop=1", "motion.enabled = false", spans=LOOK_SPANS)
-        rest_ms = (use.service_cores - base.service_cores) * MS_PER_S
-        rest_ms -= use.frames_per_s * source.frame_ms + use.regions_per_s * model.cpu_ms
-        grown = use.memory_bytes - base.memory_bytes - source.memory_bytes
-        return max(0.0, rest_ms / max(use.looks_per_s, 0.1)), max(0.0, grown)
+    def _size(self, size: Size, use: Use, base: Use) -> SourceCosts:
+        still_ms, still_bytes = _still(self._film(size))
+        return _source_costs(size, "h264", use, base, FPS, still_ms, still_bytes)
 
-    def _own_sources(
-        self, base: Use, sizes: Sequence[SourceCosts]
-    ) -> Iterator[tuple[str, SourceCosts]]:
+    def _trials(self) -> Iterator[tuple[str, tuple[CameraSettings, CameraTrial]]]:
+        """Try the owner's sources, each once, and leave out what brings nothing."""
         cameras = {} if self._config is None else self._config.camera
+        known: set[str] = set()
         for name, camera in cameras.items():
-            if not camera.enabled:
+            key = source_key(camera)
+            if not camera.enabled or key in known:
                 continue
-            self._progress(f"the source of camera {name}")
+            known.add(key)
             trial = try_camera(errand_of(camera), SOURCE_LIMIT_S)
             if trial.obstacle is not None or not trial.fps:
                 self._progress(f"camera {name} is left out: {trial.what or 'its rate is unknown'}")
                 continue
-            yield source_key(camera), self._own_source(camera, trial, base, sizes)
+            yield key, (camera, trial)
 
-    def _own_source(
-        self,
-        camera: CameraSettings,
-        trial: CameraTrial,
-        base: Use,
-        sizes: Sequence[SourceCosts],
-    ) -> SourceCosts:
+    def _own_run(self, camera: CameraSettings) -> _Run:
         keys = {
             key: getattr(camera, key)
             for key in ("width", "height", "rtsp_transport", "password_file")
@@ -246,41 +322,49 @@ class _Calibration:
             f"{key} = {json.dumps(str(value) if isinstance(value, Path) else value)}\n"
             for key, value in keys.items()
         )
-        use = self._use(camera.source, f"{_UNLOOKED}\n{more}", fps=camera.fps)
-        size, fps = Size(trial.width, trial.height), trial.fps or camera.fps
-        like = of_size(sizes, size.width, size.height, trial.codec)
-        still = like.still_ms, like.still_bytes
-        costs = self._source_costs(size, trial.codec, use, base, fps, still)
-        return SourceCosts(**{**asdict(costs), "fps": fps})
+        what = "a source of the configuration"
+        return _Run(what, camera.source, (self._pack,), f"{_UNLOOKED}\n{more}", camera.fps)
 
-    def _use(
-        self,
-        source: str,
-        camera: str,
-        fps: float = FPS,
-        packs: Sequence[ModelPack] = (),
-        stick: str = "off",
-        spans: int = 1,
-    ) -> Use:
-        """Return what a service uses that has this camera, once for each of the models."""
-        keys = () if self._config is None else self._config.models.trusted_keys
+    def _telling(self, base: Use, told: Use | None) -> TellingCosts:
+        if told is None:
+            return TellingCosts()
+        change_ms, written = self._settling()
+        return TellingCosts(
+            cores=max(0.0, told.cores - base.cores),
+            memory_bytes=max(0.0, told.memory_bytes - base.memory_bytes),
+            change_ms=change_ms,
+            change_written_bytes=written,
+        )
+
+    def _use(self, run: _Run) -> Use:
+        """Return what a service uses."""
         config = self._folder / "calibration.toml"
         data = self._folder / f"data-{time.monotonic_ns()}"
         config.touch(mode=0o600)  # an address may hold a password
-        config.write_text(
-            f"mqtt.enabled = false\ndata.folder = {json.dumps(str(data))}\n"
+        config.write_text(self._text_of(run, data))
+        with MeasuredService(config, data) as service:
+            if run.camera != _CLOSED:
+                service.wait_for_frames(START_LIMIT_S)
+            use = service.watch(self._span_s * run.spans, in_pieces=run.stick != "off")
+        self._others_cores.append(use.others_cores)
+        return use
+
+    def _text_of(self, run: _Run, data: Path) -> str:
+        keys = () if self._config is None else self._config.models.trusted_keys
+        mqtt = "enabled = false"
+        if run.broker is not None:
+            mqtt = f"host = {json.dumps(run.broker[0])}\nport = {run.broker[1]}"
+        return (
+            f"[data]\nfolder = {json.dumps(str(data))}\n"
+            f"[mqtt]\n{mqtt}\n"
             f"[models]\ntrusted_keys = {json.dumps(list(keys))}\n"
-            f"[inference]\ncpu_seats = 1\nedgetpu = {json.dumps(stick)}\n"
+            f"[inference]\ncpu_seats = 1\nedgetpu = {json.dumps(run.stick)}\n"
             + "".join(
-                f"[camera.{MEASURED}_{number}]\nsource = {json.dumps(source)}\n"
-                f"model = {json.dumps(str(pack.folder))}\nfps = {fps}\n{camera}\n"
-                for number, pack in enumerate(packs or [self._pack])
+                f"[camera.{MEASURED}_{number}]\nsource = {json.dumps(run.source)}\n"
+                f"model = {json.dumps(str(pack.folder))}\nfps = {run.fps}\n{run.camera}\n"
+                for number, pack in enumerate(run.packs)
             )
         )
-        with MeasuredService(config, data) as service:
-            if "privacy" not in camera:
-                service.wait_for_frames(START_LIMIT_S)
-            return service.watch(self._span_s * spans)
 
     def _film(self, size: Size) -> Path:
         path = self._folder / f"{size.width}x{size.height}.mp4"
@@ -292,92 +376,256 @@ class _Calibration:
 
     def _model(self, pack: ModelPack) -> ModelCosts:
         self._progress(f"model {pack.name}")
-        before = pss_bytes([os.getpid()])
+        before = alone_bytes([os.getpid()])
         network = load_network(pack)
         picture = _noise(Size(640, 360))
         region = Region.whole(picture.size)
         network.look(picture, region, min_score=0.1)
-        grown = max(0, pss_bytes([os.getpid()]) - before)
-        times_ms = []
+        grown = max(0, alone_bytes([os.getpid()]) - before)
         pause = threading.Event()
-        for _ in range(INVOKES):
-            pause.wait(REST_S)
-            began_ns = time.thread_time_ns()
+
+        def look() -> None:
             network.look(picture, region, min_score=0.1)
-            times_ms.append((time.thread_time_ns() - began_ns) / 1e6)
-        return ModelCosts(pack.digest, fmean(times_ms), float(grown))
+
+        times_ms = _times_ms(look, INVOKES, lambda: pause.wait(REST_S))
+        return ModelCosts(pack.digest, undisturbed(times_ms), float(grown))
 
     def _changes(self) -> tuple[float, float, float]:
         """Return processor time, growth of the database and bytes written of an event change."""
         self._progress("event changes")
         path = self._folder / "changes.db"
-        store = EventStore(path, SystemClock(), RetentionSettings())
-        store.start()
-        try:
-            store.commit([_change(0)]).wait(START_LIMIT_S)
-            written = written_bytes(os.getpid())
-            size = store.stats().size_bytes
-            began_s = time.process_time()
-            for number in range(1, CHANGES + 1):
-                store.commit([_change(number)]).wait(START_LIMIT_S)
-            took_s = time.process_time() - began_s
-        finally:
-            store.stop()
+        self._commit_each(path, range(1))
+        size, written = path.stat().st_size, written_bytes(os.getpid())
+        took_s = self._commit_each(path, range(1, CHANGES + 1))
         written = written_bytes(os.getpid()) - written
         kept = max(0, path.stat().st_size - size) / CHANGES
         # On a disk in memory nothing is written; what a journal and its checkpoint come to is
         # twice what is kept, in whole pages.
         return took_s * MS_PER_S / CHANGES, kept, max(written / CHANGES, 2 * kept)
 
-    def _sticks(
-        self, base: Use, source: SourceCosts, look_ms: float, look_bytes: float
-    ) -> dict[str, dict[str, StickCosts]]:
+    def _commit_each(self, path: Path, numbers: range) -> float:
+        """Write changes, each by itself, and return the processor time of that.
+
+        At the end the database is closed: nothing is left in its log.
+        """
+        store = EventStore(path, SystemClock(), RetentionSettings())
+        store.start()
+        try:
+            began_s = time.process_time()
+            for number in numbers:
+                store.commit([_change(number)]).wait(START_LIMIT_S)
+            return time.process_time() - began_s
+        finally:
+            store.stop()
+
+    def _settling(self) -> tuple[float, float]:
+        """Return processor time and bytes written of taking a told change out of the outbox."""
+        self._progress("changes that a broker has taken")
+        store = EventStore(self._folder / "settled.db", SystemClock(), RetentionSettings())
+        rows: list[int] = []
+        store.add_listener(lambda changes: rows.extend(change.row for change in changes))
+        store.start()
+        try:
+            store.commit([_change(number) for number in range(SETTLED)]).wait(START_LIMIT_S)
+            written, began_s = written_bytes(os.getpid()), time.process_time()
+            for row in rows:
+                store.settle([row])
+                _wait_until(lambda: not store.settling(), START_LIMIT_S)
+            took_s = time.process_time() - began_s
+            written = written_bytes(os.getpid()) - written
+        finally:
+            store.stop()
+        return took_s * MS_PER_S / SETTLED, written / SETTLED
+
+    def _still_more_bytes(self) -> float:
+        """Return what is written for a still beyond its length: whole pages, and the folder."""
+        data, more = encode_jpeg(_picture(self._film(SIZES[0])), STILL_QUALITY), 0
+        for number in range(STILLS):
+            # Of any length: how much of the last page is left is chance.
+            length = len(data) * (number + 1) // STILLS
+            before = written_bytes(os.getpid())
+            write_still(self._folder / "stills" / f"{number}.jpg", data[:length])
+            more += written_bytes(os.getpid()) - before - length
+        return max(0.0, more / STILLS)
+
+    def _note_written_bytes(self) -> float:
+        """Return what is written for a small file that is put in another's place."""
+        before = written_bytes(os.getpid())
+        for number in range(NOTES):
+            write_small(self._folder / "note.json", json.dumps({"number": number}))
+        return max(0.0, (written_bytes(os.getpid()) - before) / NOTES)
+
+    def _made(self, like: SourceCosts) -> SourceCosts:
+        """Return what pictures cost that are drawn here: instead of being decoded."""
+        film = self._film(Size(like.width, like.height))
+        scene = Scene(width=like.width, height=like.height, fps=MS_PER_S)
+        reader = SyntheticReader(scene)
+        reader.open()
+        drawn_ms = undisturbed(_times_ms(reader.read, DRAWN))
+        reader.close()
+        return replace(
+            like,
+            codec="none",
+            decode_ms=max(0.0, like.decode_ms - _decoding_ms(film)) + drawn_ms,
+        )
+
+    def _sticks(self, base: Use, source: SourceCosts) -> dict[str, dict[str, StickCosts]]:
         """Return what models cost on sticks: on a service that looks at every frame with one."""
         found: dict[str, dict[str, StickCosts]] = {}
         for place in (place.name for place in find_places()):
             for pack in self._packs:
                 if pack.edgetpu is None:
                     continue
-                self._progress(f"model {pack.name} on {place}")
-                use = self._use(
-                    f"{self._film(SIZES[0])}?loop=1",
-                    "motion.enabled = false",
-                    packs=[pack],
-                    stick=place,
-                )
+                use = self._use_on_stick(f"model {pack.name} on {place}", place, pack)
                 if not use.is_of_sticks:
                     self._progress(f"{place} is left out: it has answered too little")
                     continue
-                costs = _stick_costs(use, base, source, look_ms, look_bytes)
-                found.setdefault(place, {})[pack.name] = costs
+                found.setdefault(place, {})[pack.name] = _stick_costs(use, base, source)
             if len(found.get(place, ())) > 1:
                 found[place] = self._with_changes(place, found[place])
         return found
 
+    def _use_on_stick(self, what: str, place: str, *packs: ModelPack) -> Use:
+        self._progress(what)
+        film = f"{self._film(SIZES[0])}?loop=1"
+        return self._use(_Run(what, film, packs, _GATELESS, stick=place))
+
     def _with_changes(self, place: str, alone: Mapping[str, StickCosts]) -> dict[str, StickCosts]:
         """Add what it takes when models share a stick: each looks at every frame of a camera."""
-        self._progress(f"{len(alone)} models on {place}")
         packs = [pack for pack in self._packs if pack.name in alone]
-        film = f"{self._film(SIZES[0])}?loop=1"
-        use = self._use(film, "motion.enabled = false", packs=packs, stick=place)
-        if not use.stick_changes_per_s:
-            return dict(alone)
-        usual_ms = use.stick_invokes_per_s * fmean(one.service_ms for one in alone.values())
-        change_ms = max(0.0, use.duty * MS_PER_S - usual_ms) / use.stick_changes_per_s
+        use = self._use_on_stick(f"{len(alone)} models on {place}", place, *packs)
+        usual_ms = fmean(one.service_ms for one in alone.values())
+        change_ms = change_ms_of(use.pieces, usual_ms)
         return {name: replace(one, change_ms=change_ms) for name, one in alone.items()}
 
 
-def _stick_costs(
-    use: Use, base: Use, source: SourceCosts, look_ms: float, look_bytes: float
-) -> StickCosts:
-    ms = (use.service_cores + use.children_cores) * MS_PER_S - base.service_cores * MS_PER_S
-    ms -= FPS * source.decode_ms + use.frames_per_s * source.frame_ms + use.looks_per_s * look_ms
-    grown = use.memory_bytes - base.memory_bytes - source.memory_bytes - look_bytes
+def least_of(uses: Sequence[Use]) -> Use:
+    """Return what a service used when others disturbed it least; the memory is the middle one."""
+    least = min(uses, key=lambda use: use.cores)
+    return replace(least, memory_bytes=median(use.memory_bytes for use in uses))
+
+
+def undisturbed(times_ms: Sequence[float]) -> float:
+    """Return a time that a quarter of the times are below: what others do only ever adds."""
+    if len(times_ms) < 2:
+        return sum(times_ms)
+    return quantiles(times_ms, n=round(1 / UNDISTURBED_SHARE), method="inclusive")[0]
+
+
+def service_ms_of(pieces: Iterable[StickPiece]) -> float:
+    """Return what one network takes on a stick, from pieces in which it was the same one."""
+    return undisturbed([piece.busy_ms / piece.invokes for piece in pieces if piece.invokes])
+
+
+def change_ms_of(pieces: Iterable[StickPiece], usual_ms: float) -> float:
+    """Return what it takes that it was another network than the one before."""
+    times_ms = [
+        (piece.busy_ms - piece.invokes * usual_ms) / piece.changes
+        for piece in pieces
+        if piece.changes
+    ]
+    return max(0.0, undisturbed(times_ms))
+
+
+def _source_costs(
+    size: Size,
+    codec: str,
+    use: Use,
+    base: Use,
+    fps: float,
+    still_ms: float,
+    still_bytes: float,
+) -> SourceCosts:
+    kept_per_s = max(use.frames_per_s, 0.1)
+    return SourceCosts(
+        width=size.width,
+        height=size.height,
+        codec=codec,
+        decode_ms=use.children_cores * MS_PER_S / fps,
+        frame_ms=max(0.0, use.service_cores - base.service_cores) * MS_PER_S / kept_per_s,
+        memory_bytes=max(0.0, use.memory_bytes - base.memory_bytes),
+        still_ms=still_ms,
+        still_bytes=still_bytes,
+    )
+
+
+def _own_source(
+    use: Use, base: Use, trial: CameraTrial, sizes: Sequence[SourceCosts]
+) -> SourceCosts:
+    size, fps = Size(trial.width, trial.height), trial.fps or FPS
+    like = of_size(sizes, size.width, size.height, trial.codec)
+    costs = _source_costs(size, trial.codec, use, base, fps, like.still_ms, like.still_bytes)
+    return replace(costs, fps=fps, look_ms=like.look_ms)
+
+
+def _with_looks(
+    bare: Sequence[SourceCosts], uses: Mapping[str, Use], base: Use, model: ModelCosts
+) -> list[SourceCosts]:
+    """Add what looks at pictures cost: it grows with them, for they are carried over."""
+    ends = [
+        replace(one, look_ms=_look_ms(uses[key], base, one, model))
+        for key, one in ((_SMALL, bare[0]), (_LARGE, bare[-1]))
+    ]
+    return [
+        replace(one, look_ms=of_size(ends, one.width, one.height, one.codec).look_ms)
+        for one in bare
+    ]
+
+
+def _look_ms(use: Use, base: Use, source: SourceCosts, model: ModelCosts) -> float:
+    """Return processor time of a look beyond its networks."""
+    rest_ms = (use.cores - base.cores) * MS_PER_S
+    rest_ms -= FPS * source.decode_ms + use.frames_per_s * source.frame_ms
+    rest_ms -= use.regions_per_s * model.cpu_ms
+    return max(0.0, rest_ms / max(use.looks_per_s, 0.1))
+
+
+def _rare_look_ms(
+    uses: Mapping[str, Use], base: Use, source: SourceCosts, model: ModelCosts
+) -> float:
+    """Return what a look takes more of the service where one comes a second, and not ten."""
+
+    def beyond_ms(use: Use) -> float:
+        ms = (use.service_cores - base.service_cores) * MS_PER_S
+        ms -= use.frames_per_s * source.frame_ms + use.regions_per_s * model.cpu_ms
+        return ms / max(use.looks_per_s, 0.1)
+
+    return max(0.0, beyond_ms(uses[_RARE]) - beyond_ms(uses[_SMALL]))
+
+
+def _look_bytes(uses: Mapping[str, Use], base: Use, source: SourceCosts) -> float:
+    return max(0.0, uses[_SMALL].memory_bytes - base.memory_bytes - source.memory_bytes)
+
+
+def _stream(use: Use, without: Use) -> StreamCosts:
+    """Return what a second stream costs, beside a camera that costs so much without it."""
+    return StreamCosts(
+        picture_ms=max(0.0, use.cores - without.cores) * MS_PER_S / FPS,
+        memory_bytes=max(0.0, use.memory_bytes - without.memory_bytes),
+    )
+
+
+def _stick_costs(use: Use, base: Use, source: SourceCosts) -> StickCosts:
+    ms = (use.cores - base.cores) * MS_PER_S
+    ms -= FPS * source.decode_ms + use.frames_per_s * source.frame_ms
+    ms -= use.looks_per_s * source.look_ms
+    grown = use.memory_bytes - base.memory_bytes - source.memory_bytes
     # Known answers are among what it ran, and among what it took.
-    service_ms = use.duty * MS_PER_S / use.stick_invokes_per_s
-    return StickCosts(service_ms, max(0.0, ms / use.stick_invokes_per_s), max(0.0, grown))
+    cpu_ms = max(0.0, ms / use.stick_invokes_per_s)
+    return StickCosts(service_ms_of(use.pieces), cpu_ms, max(0.0, grown))
 
 
+# What the runs on the service are called.
+_BASE, _TOLD, _STREAM = "base", "told", "stream"
+_SMALL, _LARGE, _RARE = "looks", "looks at large pictures", "rare looks"
+
+
+def _of(size: Size) -> str:
+    return f"{size.width}x{size.height}"
+
+
+_CLOSED = "privacy = true"
+_GATELESS = "motion.enabled = false"
 # Gate and all, and yet no look: nothing is large enough to be motion.
 _UNLOOKED = "motion.min_area_share = 1.0\nmotion.recheck_s = 3600\nsnapshots.enabled = false"
 
@@ -410,12 +658,38 @@ def _subject(packs: Iterable[ModelPack]) -> Pixels:
 def _still(film: Path) -> tuple[float, float]:
     """Return processor time and size of a JPEG of a film's first picture."""
     picture = _picture(film)
-    times_ms, length = [], 0
-    for _ in range(STILLS):
+    times_ms = _times_ms(lambda: encode_jpeg(picture, STILL_QUALITY), STILLS)
+    return undisturbed(times_ms), float(len(encode_jpeg(picture, STILL_QUALITY)))
+
+
+def _decoding_ms(film: Path) -> float:
+    """Return processor time of decoding a picture of a film, and of nothing else."""
+    began_s, pictures = time.process_time(), 0
+    with ClipReader(film) as reader:
+        for _ in reader.frames():
+            pictures += 1
+    return (time.process_time() - began_s) * MS_PER_S / max(1, pictures)
+
+
+def _times_ms(
+    work: Callable[[], object], times: int, rest: Callable[[], object] = lambda: None
+) -> list[float]:
+    """Return processor time of this thread for each time that something is done."""
+    found = []
+    for _ in range(times):
+        rest()
         began_ns = time.thread_time_ns()
-        length = len(encode_jpeg(picture, STILL_QUALITY))
-        times_ms.append((time.thread_time_ns() - began_ns) / 1e6)
-    return median(times_ms), float(length)
+        work()
+        found.append((time.thread_time_ns() - began_ns) / 1e6)
+    return found
+
+
+def _wait_until(is_so: Callable[[], bool], limit_s: float) -> None:
+    pause, ends_s = threading.Event(), time.monotonic() + limit_s
+    while not is_so():
+        if time.monotonic() > ends_s:
+            raise UsageError("the disk does not take what is to be measured")
+        pause.wait(POLL_S)
 
 
 def _picture(film: Path) -> Picture:
@@ -439,6 +713,9 @@ def _read_costs(plain: dict[str, Any]) -> Costs:
         **{
             **plain,
             "sizes": [SourceCosts(**one) for one in plain["sizes"]],
+            "made": [SourceCosts(**one) for one in plain["made"]],
+            "telling": TellingCosts(**plain["telling"]),
+            "stream": StreamCosts(**plain["stream"]),
             "sources": {key: SourceCosts(**one) for key, one in plain["sources"].items()},
             "models": {name: ModelCosts(**one) for name, one in plain["models"].items()},
             "sticks": {

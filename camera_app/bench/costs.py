@@ -1,9 +1,10 @@
 """What a configuration costs on a machine whose costs are known. Pure: figures in, figures out.
 
-The picture behind it: an idle service costs something; a camera's pictures are decoded by its
-child, whatever is looked for in them; each frame that is kept is handed over and passes the motion
-gate; frames in which something moves are looked at, each of their regions by each model; event
-changes and stills are written.
+The picture behind it: an idle service costs something, and more if it tells a broker; a camera's
+pictures are decoded by its child and pass the motion gate there, whatever is looked for in them;
+frames in which something moves are brought to the service and looked at, each of their regions by
+each model, on a stick or on the processor; event changes and stills are written; and a second
+stream for films is read and kept back for some seconds.
 """
 
 from __future__ import annotations
@@ -12,11 +13,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from camera_app.bench.stick_load import Asking, changes_per_s, checks_per_s
+from camera_app.bench.stick_load import (
+    Asking,
+    Crowd,
+    StickShare,
+    StickWork,
+    changes_per_s,
+    checks_per_s,
+    share_of_stick,
+)
 from camera_app.config import CameraSettings, Config
-from camera_app.health.activity import Activity
+from camera_app.health.activity import EVERY_S, Activity
 
-COSTS_SCHEMA = 2
+COSTS_SCHEMA = 3
 SECONDS_A_DAY = 86_400.0
 MS_PER_S = 1000.0
 # Beyond this share of the cores nothing is left for what else a machine does, and frames are shed.
@@ -26,6 +35,12 @@ MOST_MEMORY_SHARE = 0.85
 # Where nobody knows better; `--activity` says otherwise.
 ASSUMED = Activity(looked_share=0.1, regions=1.5, changes_per_s=0.02, stills_per_s=0.004)
 MOTION_REGIONS = 1.5
+# A look is rare if the last one was this long ago: others have had the processor's caches since.
+RARE_EVERY_S = 1.0
+# More than this share of the cores is not left to chance: the figures are others' as much as ours.
+OTHERS_SHARE = 0.25
+# A range of the time that a stick is busy is told where it is wider than this share of it.
+WIDE_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +52,14 @@ class SourceCosts:
         height: The same.
         codec: How they come.
         decode_ms: Processor time of its child for each picture that comes, motion gate and all.
-        frame_ms: Processor time of the service for each that is kept, if nothing moves in it.
+        frame_ms: Processor time of the service for each that is kept, if nothing moves in it: few
+            of those are brought to it.
         memory_bytes: Of the child, and what the service grows by.
         still_ms: Processor time of making a JPEG.
         still_bytes: Size of one.
         fps: Pictures a second that the source brings; None: a size, not a source.
+        look_ms: Processor time of all for each that is looked at, beyond its networks: it is
+            brought to the service, and what was found in it is followed.
     """
 
     width: int
@@ -53,6 +71,7 @@ class SourceCosts:
     still_ms: float
     still_bytes: float
     fps: float | None = None
+    look_ms: float = 0.0
 
     @property
     def pixels(self) -> int:
@@ -92,6 +111,36 @@ class StickCosts:
 
 
 @dataclass(frozen=True, slots=True)
+class TellingCosts:
+    """What it costs to be connected to a broker.
+
+    Attributes:
+        cores: Processor time a second, if nothing happens.
+        memory_bytes: More than without.
+        change_ms: Processor time of taking a change that was acknowledged out of the outbox.
+        change_written_bytes: What is written to the disk for that.
+    """
+
+    cores: float = 0.0
+    memory_bytes: float = 0.0
+    change_ms: float = 0.0
+    change_written_bytes: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCosts:
+    """What a second stream costs, that is only kept for films.
+
+    Attributes:
+        picture_ms: Processor time for each picture that it brings.
+        memory_bytes: Of the child that reads it, and what the service grows by.
+    """
+
+    picture_ms: float = 0.0
+    memory_bytes: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Costs:
     """What was measured on one machine.
 
@@ -101,7 +150,7 @@ class Costs:
         cores: Of the machine, that the service may use.
         base_cores: Processor time a second of a service that sees nothing.
         base_bytes: Its memory, without networks.
-        look_ms: Processor time of a frame that is looked at, beyond its networks.
+        rare_look_ms: What a look takes more that is rare.
         look_bytes: Memory of a camera that is looked at, beyond its networks.
         sizes: Of pictures, from small to large.
         sources: The owner's own, by `source_key`.
@@ -110,6 +159,12 @@ class Costs:
         change_ms: Processor time of an event change.
         change_kept_bytes: What the database grows by.
         change_written_bytes: What is written to the disk for it.
+        still_more_bytes: What is written for a still beyond its length.
+        note_written_bytes: What is written for a small file that is put in another's place.
+        telling: With a broker.
+        stream: A second one, for films.
+        made: Pictures that are made up and need no decoding, from small to large.
+        others_cores: Processor time a second of everything else while this was measured.
     """
 
     machine: Mapping[str, str]
@@ -117,7 +172,7 @@ class Costs:
     cores: int
     base_cores: float
     base_bytes: float
-    look_ms: float
+    rare_look_ms: float
     look_bytes: float
     sizes: Sequence[SourceCosts]
     models: Mapping[str, ModelCosts]
@@ -126,6 +181,12 @@ class Costs:
     change_written_bytes: float
     sources: Mapping[str, SourceCosts] = field(default_factory=dict)
     sticks: Mapping[str, Mapping[str, StickCosts]] = field(default_factory=dict)
+    still_more_bytes: float = 0.0
+    note_written_bytes: float = 0.0
+    telling: TellingCosts = field(default_factory=TellingCosts)
+    stream: StreamCosts = field(default_factory=StreamCosts)
+    made: Sequence[SourceCosts] = ()
+    others_cores: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +225,11 @@ class CameraLoad:
     def is_open(self) -> bool:
         return self.settings.enabled and not self.settings.privacy
 
+    @property
+    def has_film_stream(self) -> bool:
+        """Whether a second stream is read for its films."""
+        return self.settings.recording.enabled and bool(self.settings.recording.source)
+
     def asks(self, looks_per_s: float, runs: Iterable[str]) -> Asking:
         """Return what it asks of a stick that runs these models."""
         return Asking(
@@ -182,6 +248,9 @@ class Estimate:
         cores: Processor time a second, of all cores together, on average.
         peak_cores: While something moves before all cameras at once.
         duty: Share of its time in which each Edge TPU is busy, by place.
+        duty_between: The least and the most that this can be, by place: the processor answers what
+            would have to wait for the stick, and how much that is depends on whether the pictures
+            of several cameras come at the same moments.
         memory_bytes: Of all processes.
         kept_bytes_per_day: What events and stills come to.
         written_bytes_per_day: What is written to the disk, which wears a memory card.
@@ -195,6 +264,7 @@ class Estimate:
     kept_bytes_per_day: float
     written_bytes_per_day: float
     promised_cores: float
+    duty_between: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def activity_of_share(share: float, settings: CameraSettings) -> Activity:
@@ -244,6 +314,7 @@ def of_size(measured: Iterable[SourceCosts], width: int, height: int, codec: str
         memory_bytes=between(low.memory_bytes, high.memory_bytes),
         still_ms=between(low.still_ms, high.still_ms),
         still_bytes=between(low.still_bytes, high.still_bytes),
+        look_ms=between(low.look_ms, high.look_ms),
     )
 
 
@@ -264,26 +335,56 @@ def estimate(costs: Costs, config: Config, cameras: Iterable[CameraLoad], seats:
         config,
         {one.name: min(one.fps, one.settings.min_fps) for one in loads if one.settings.detection},
     )
-    changes = sum(one.activity.changes_per_s for one in loads)
-    stills = [
-        (one.activity.stills_per_s * one.settings.snapshots.enabled, one.source) for one in loads
-    ]
-    still_bytes = sum(per_s * source.still_bytes for per_s, source in stills)
-    rest = (
-        costs.base_cores
-        + (changes * costs.change_ms + sum(per_s * source.still_ms for per_s, source in stills))
-        / MS_PER_S
-    )
-    cores, duty = usual.of(loads)
+    rest = costs.base_cores + _happenings_cores(costs, config, loads)
+    cores, shares = usual.of(loads)
     return Estimate(
         cores=rest + cores,
         peak_cores=rest + peak.of(loads)[0],
-        duty=duty,
-        memory_bytes=_memory(costs, loads, seats) + usual.stick_bytes(loads),
-        kept_bytes_per_day=SECONDS_A_DAY * (changes * costs.change_kept_bytes + still_bytes),
-        written_bytes_per_day=SECONDS_A_DAY * (changes * costs.change_written_bytes + still_bytes),
+        duty={place: share.duty for place, share in shares.items()},
+        memory_bytes=_memory(costs, config, loads, seats) + usual.stick_bytes(loads),
+        kept_bytes_per_day=SECONDS_A_DAY * _kept_bytes_per_s(costs, loads),
+        written_bytes_per_day=SECONDS_A_DAY * _written_bytes_per_s(costs, config, loads),
         promised_cores=rest + promised.of(loads)[0],
+        duty_between={place: (share.least, share.most) for place, share in shares.items()},
     )
+
+
+def _happenings_cores(costs: Costs, config: Config, cameras: Sequence[CameraLoad]) -> float:
+    """Return processor time a second of telling, of event changes and of stills."""
+    telling = _telling(costs, config)
+    happenings_ms = sum(
+        one.activity.changes_per_s * (costs.change_ms + telling.change_ms)
+        + _stills_per_s(one) * one.source.still_ms
+        for one in cameras
+    )
+    return telling.cores + happenings_ms / MS_PER_S
+
+
+def _kept_bytes_per_s(costs: Costs, cameras: Sequence[CameraLoad]) -> float:
+    return sum(
+        one.activity.changes_per_s * costs.change_kept_bytes
+        + _stills_per_s(one) * one.source.still_bytes
+        for one in cameras
+    )
+
+
+def _written_bytes_per_s(costs: Costs, config: Config, cameras: Sequence[CameraLoad]) -> float:
+    """Return what is written: whole pages, and each change twice where a broker is told of it."""
+    a_change = costs.change_written_bytes + _telling(costs, config).change_written_bytes
+    how_busy = costs.note_written_bytes / EVERY_S if cameras else 0.0  # the service notes it down
+    return how_busy + sum(
+        one.activity.changes_per_s * a_change
+        + _stills_per_s(one) * (one.source.still_bytes + costs.still_more_bytes)
+        for one in cameras
+    )
+
+
+def _stills_per_s(camera: CameraLoad) -> float:
+    return camera.activity.stills_per_s if camera.settings.snapshots.enabled else 0.0
+
+
+def _telling(costs: Costs, config: Config) -> TellingCosts:
+    return costs.telling if config.mqtt.enabled else TellingCosts()
 
 
 class _Sum:
@@ -299,42 +400,90 @@ class _Sum:
             if named == ("auto",) or place in named
         }
 
-    def of(self, cameras: Iterable[CameraLoad]) -> tuple[float, dict[str, float]]:
-        """Return cores, and the duty of each stick."""
-        costs, cpu_ms, cameras = self._costs, 0.0, list(cameras)
-        regions_per_s: dict[str, float] = {}  # by model
-        for camera in cameras:
-            looks = self._looks_per_s.get(camera.name, 0.0)
-            cpu_ms += camera.source_fps * camera.source.decode_ms
-            cpu_ms += camera.fps * camera.source.frame_ms + looks * costs.look_ms
-            for model in camera.models:
-                wanted = looks * camera.activity.regions
-                regions_per_s[model] = regions_per_s.get(model, 0.0) + wanted
-        duty = dict.fromkeys(self._sticks, 0.0)
+    def of(self, cameras: Iterable[CameraLoad]) -> tuple[float, dict[str, StickShare]]:
+        """Return cores, and what each stick has of the work."""
+        cameras = list(cameras)
+        cpu_ms = sum(map(self._pictures_ms, cameras))
+        left = self._regions_per_s(cameras)
+        shares: dict[str, StickShare] = {}
         for place, models in self._sticks.items():
-            duty[place], more_ms = self._besides(models, cameras)
+            shares[place], more_ms = self._on_stick(place, models, cameras, left)
             cpu_ms += more_ms
-        for model, per_s in regions_per_s.items():
-            cpu_ms += self._model_ms(model, per_s, duty)
-        return cpu_ms / MS_PER_S, duty
+            for model, taken in shares[place].taken_per_s.items():
+                cpu_ms += taken * models[model].cpu_ms
+                left[model] -= taken
+        cpu_ms += sum(per_s * self._costs.models[model].cpu_ms for model, per_s in left.items())
+        return cpu_ms / MS_PER_S, shares
 
-    def _besides(
-        self, models: Mapping[str, StickCosts], cameras: Iterable[CameraLoad]
-    ) -> tuple[float, float]:
-        """Return duty and processor time of what a stick does besides the cameras' answers."""
+    def _looks(self, camera: CameraLoad) -> float:
+        return self._looks_per_s.get(camera.name, 0.0)
+
+    def _pictures_ms(self, camera: CameraLoad) -> float:
+        """Return processor time a second of a camera's pictures, without networks."""
+        source, looks = camera.source, self._looks(camera)
+        cpu_ms = camera.source_fps * source.decode_ms + camera.fps * source.frame_ms
+        cpu_ms += looks * source.look_ms + min(looks, 1 / RARE_EVERY_S) * self._costs.rare_look_ms
+        if camera.has_film_stream:
+            cpu_ms += camera.source_fps * self._costs.stream.picture_ms
+        return cpu_ms
+
+    def _regions_per_s(self, cameras: Iterable[CameraLoad]) -> dict[str, float]:
+        found: dict[str, float] = {}  # by model
+        for camera in cameras:
+            for model in camera.models:
+                wanted = self._looks(camera) * camera.activity.regions
+                found[model] = found.get(model, 0.0) + wanted
+        return found
+
+    def _on_stick(
+        self,
+        place: str,
+        models: Mapping[str, StickCosts],
+        cameras: Sequence[CameraLoad],
+        left: Mapping[str, float],
+    ) -> tuple[StickShare, float]:
+        """Return what a stick has of the work, and processor time of its known answers."""
         askings = [
             camera.asks(looks, models)
             for camera in cameras
-            if (looks := self._looks_per_s.get(camera.name, 0.0))
-            and not models.keys().isdisjoint(camera.models)
+            if (looks := self._looks(camera)) and not models.keys().isdisjoint(camera.models)
         ]
         used = [models[name] for name in frozenset().union(*(one.models for one in askings))]
         if not used:
-            return 0.0, 0.0
+            return StickShare(), 0.0
         checks = checks_per_s(askings)
-        busy_ms = checks * fmean(one.service_ms for one in used)
-        busy_ms += changes_per_s(askings) * fmean(one.change_ms for one in used)
-        return min(MOST_DUTY, busy_ms / MS_PER_S), checks * fmean(one.cpu_ms for one in used)
+        changing_ms = changes_per_s(askings) * fmean(one.change_ms for one in used)
+        wanted = {model: left[model] for model in models if left.get(model)}
+        work = {
+            model: StickWork(
+                per_s=per_s,
+                stick_ms=models[model].service_ms,
+                change_ms=changing_ms / sum(wanted.values()),
+                cpu_ms=self._costs.models[model].cpu_ms,
+                other_stick_ms=self._on_later_sticks_ms(place, model),
+            )
+            for model, per_s in wanted.items()
+        }
+        checking = checks * fmean(one.service_ms for one in used) / MS_PER_S
+        share = share_of_stick(work, self._crowd(models, cameras), checking, MOST_DUTY)
+        return share, checks * fmean(one.cpu_ms for one in used)
+
+    def _crowd(self, models: Mapping[str, StickCosts], cameras: Iterable[CameraLoad]) -> Crowd:
+        looks_per_s, regions_per_s = 0.0, []
+        for camera in cameras:
+            looks = self._looks(camera)
+            together = camera.activity.regions * len(models.keys() & set(camera.models))
+            if together:
+                looks_per_s += looks
+                regions_per_s.append(looks * together)
+        together = sum(regions_per_s) / looks_per_s if looks_per_s else 1.0
+        return Crowd(regions_per_s, max(1.0, together))
+
+    def _on_later_sticks_ms(self, place: str, model: str) -> float | None:
+        """Return what a model takes on the quickest stick that is asked after this one."""
+        places = list(self._sticks)
+        later = [self._sticks[other] for other in places[places.index(place) + 1 :]]
+        return min((one[model].service_ms for one in later if model in one), default=None)
 
     def stick_bytes(self, cameras: Iterable[CameraLoad]) -> float:
         """Return the memory of the sticks' children, for the models that they run."""
@@ -344,27 +493,15 @@ class _Sum:
             for models in self._sticks.values()
         )
 
-    def _model_ms(self, model: str, per_s: float, duty: dict[str, float]) -> float:
-        """Return processor time a second of a model: what sticks do not take is the CPU's."""
-        left, cpu_ms = per_s, 0.0
-        for place, models in self._sticks.items():
-            stick = models.get(model)
-            if stick is None or not left:
-                continue
-            room = max(0.0, MOST_DUTY - duty[place]) * MS_PER_S / stick.service_ms
-            taken = min(left, room)
-            duty[place] += taken * stick.service_ms / MS_PER_S
-            cpu_ms += taken * stick.cpu_ms
-            left -= taken
-        return cpu_ms + left * self._costs.models[model].cpu_ms
 
-
-def _memory(costs: Costs, cameras: Sequence[CameraLoad], seats: int) -> float:
+def _memory(costs: Costs, config: Config, cameras: Sequence[CameraLoad], seats: int) -> float:
     models = {model for camera in cameras for model in camera.models}
     networks = seats * sum(costs.models[model].memory_bytes for model in models)
     looked = sum(costs.look_bytes for camera in cameras if camera.looks_per_s)
     sources = sum(camera.source.memory_bytes for camera in cameras)
-    return costs.base_bytes + networks + looked + sources
+    streams = sum(costs.stream.memory_bytes for camera in cameras if camera.has_film_stream)
+    service = costs.base_bytes + _telling(costs, config).memory_bytes
+    return service + networks + looked + sources + streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,9 +571,25 @@ def _kept_bytes(config: Config, found: Estimate) -> float:
 
 def warnings(costs: Costs, found: Estimate) -> list[str]:
     """Return what can be met and yet should be known."""
+    told = []
     if found.peak_cores > costs.cores * MOST_CPU_SHARE:
-        return [
+        told.append(
             f"while everything moves before all cameras at once, {found.peak_cores:.2f} cores "
             f"would be needed of {costs.cores}: smaller models stand in, and frames are left out"
-        ]
-    return []
+        )
+    if costs.others_cores > costs.cores * OTHERS_SHARE:
+        told.append(
+            f"others took {costs.others_cores:.1f} of {costs.cores} cores while the costs were "
+            "measured, and each figure may be too high for it: measure anew when less goes on"
+        )
+    return [*told, *_wide_duties(found)]
+
+
+def _wide_duties(found: Estimate) -> Iterable[str]:
+    for place, (least, most) in found.duty_between.items():
+        if most - least > WIDE_SHARE * found.duty[place]:
+            yield (
+                f"Edge TPU {place} may be busy between {least:.0%} and {most:.0%} of its time: the "
+                "processor answers what would wait for the stick for too long, and how much that "
+                "is depends on whether pictures of several cameras come at the same moments"
+            )

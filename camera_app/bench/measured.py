@@ -11,13 +11,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from camera_app.bench.processes import cpu_s_of, pss_bytes
+from camera_app.bench.processes import alone_bytes, cpu_s_of, machine_busy_s, written_bytes
 from camera_app.clock import NS_PER_S
 from camera_app.errors import CommandRefused, UsageError
 from camera_app.kernel import tree
@@ -27,7 +28,27 @@ CPU = "cpu"  # name of the device that is no stick
 POLL_S = 0.1
 # Models are warm by then, and so is the tracker.
 SETTLE_S = 2.0
+# Time of a stick is told by the clock: whoever waits for a core meanwhile is not the stick's doing.
+# It is looked at in pieces so long, and a quarter of them is undisturbed on any machine that works.
+PIECE_S = 0.25
+UNDISTURBED_SHARE = 0.25
 END_LIMIT_S = 30.0
+NS_PER_MS = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class StickPiece:
+    """What sticks did in a short while.
+
+    Attributes:
+        busy_ms: Time that they were busy.
+        invokes: Networks that ran.
+        changes: How often it was another one than before.
+    """
+
+    busy_ms: float
+    invokes: int
+    changes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +67,9 @@ class Use:
         duty: Share of its time in which an Edge TPU was busy, of all of them together.
         stick_invokes_per_s: Networks that ran on them: answers, and known answers besides.
         stick_changes_per_s: How often it was another network than the one before.
+        written_bytes_per_s: What the kernel took from it for disks.
+        others_cores: Processor time a second of everything else on the machine.
+        pieces: What sticks did in each piece of the time; none where that was not asked for.
     """
 
     service_cores: float
@@ -59,11 +83,62 @@ class Use:
     duty: float = 0.0
     stick_invokes_per_s: float = 0.0
     stick_changes_per_s: float = 0.0
+    written_bytes_per_s: float = 0.0
+    others_cores: float = 0.0
+    pieces: tuple[StickPiece, ...] = ()
+
+    @property
+    def cores(self) -> float:
+        """Processor time a second of all its processes."""
+        return self.service_cores + self.children_cores
 
     @property
     def is_of_sticks(self) -> bool:
         """Whether Edge TPUs have answered, and more than half of what was asked."""
         return self.stick_answers_per_s > self.regions_per_s / 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """What was used up to a moment, or between two.
+
+    Attributes:
+        at_s: The moment, monotonic; or how long it is between them.
+        service_s: Processor time of the service.
+        children_s: Of its children.
+        machine_s: Of everything.
+        written_bytes: What the kernel took from the service for disks.
+    """
+
+    at_s: float
+    service_s: float
+    children_s: float
+    machine_s: float
+    written_bytes: int
+
+    @classmethod
+    def by(cls, pid: int, children: Sequence[int]) -> Self:
+        return cls(
+            time.monotonic(),
+            cpu_s_of([pid]),
+            cpu_s_of(children),
+            machine_busy_s(),
+            written_bytes(pid),
+        )
+
+    def since(self, before: _Used) -> _Used:
+        return _Used(
+            self.at_s - before.at_s,
+            self.service_s - before.service_s,
+            self.children_s - before.children_s,
+            self.machine_s - before.machine_s,
+            self.written_bytes - before.written_bytes,
+        )
+
+
+def _waited(span_s: float) -> tuple[StickPiece, ...]:
+    threading.Event().wait(span_s)
+    return ()
 
 
 class MeasuredService:
@@ -131,23 +206,27 @@ class MeasuredService:
                 raise UsageError("no picture came that could be measured")
             pause.wait(POLL_S)
 
-    def watch(self, span_s: float) -> Use:
-        """Return what it uses, from a while after now on."""
-        pause = threading.Event()
-        pause.wait(SETTLE_S)
+    def watch(
+        self, span_s: float, *, settle_s: float | None = None, in_pieces: bool = False
+    ) -> Use:
+        """Return what it uses, from a while after now on.
+
+        Args:
+            span_s: For so long.
+            settle_s: From then on; None: when models are warm.
+            in_pieces: Tell in pieces what sticks do; to be asked for that costs it something.
+        """
+        threading.Event().wait(SETTLE_S if settle_s is None else settle_s)
         pid = self._running.pid
         children = tree(pid)[1:]
-        before, service_s, children_s = self.figures(), cpu_s_of([pid]), cpu_s_of(children)
-        began_s = time.monotonic()
-        pause.wait(span_s)
-        lasted_s = time.monotonic() - began_s
-        service_s, children_s = cpu_s_of([pid]) - service_s, cpu_s_of(children) - children_s
-        after = self.figures()
-        done = {name: (after[name] - before[name]) / lasted_s for name in after}
+        before, used_before = self.figures(), _Used.by(pid, children)
+        pieces = self._pieces(span_s) if in_pieces else _waited(span_s)
+        used, after = _Used.by(pid, children).since(used_before), self.figures()
+        done = {name: (after[name] - before[name]) / used.at_s for name in after}
         return Use(
-            service_cores=service_s / lasted_s,
-            children_cores=children_s / lasted_s,
-            memory_bytes=float(pss_bytes([pid, *children])),
+            service_cores=used.service_s / used.at_s,
+            children_cores=used.children_s / used.at_s,
+            memory_bytes=float(alone_bytes([pid, *children])),
             frames_per_s=done["frames"],
             looks_per_s=done["looks"],
             regions_per_s=done["regions"],
@@ -156,7 +235,26 @@ class MeasuredService:
             duty=done["stick_busy_ns"] / NS_PER_S,
             stick_invokes_per_s=done["stick_invokes"],
             stick_changes_per_s=done["stick_changes"],
+            written_bytes_per_s=used.written_bytes / used.at_s,
+            others_cores=max(0.0, used.machine_s - used.service_s - used.children_s) / used.at_s,
+            pieces=tuple(pieces),
         )
+
+    def _pieces(self, span_s: float) -> list[StickPiece]:
+        pause, ends_s = threading.Event(), time.monotonic() + span_s
+        pieces, before = [], self.figures()
+        while time.monotonic() < ends_s:
+            pause.wait(PIECE_S)
+            now = self.figures()
+            pieces.append(
+                StickPiece(
+                    busy_ms=(now["stick_busy_ns"] - before["stick_busy_ns"]) / NS_PER_MS,
+                    invokes=round(now["stick_invokes"] - before["stick_invokes"]),
+                    changes=round(now["stick_changes"] - before["stick_changes"]),
+                )
+            )
+            before = now
+        return pieces
 
     @property
     def pid(self) -> int:

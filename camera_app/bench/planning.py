@@ -110,9 +110,8 @@ def _source_of(camera: CameraSettings, costs: Costs) -> tuple[SourceCosts, float
     if own is not None and own.fps is not None:
         return own, own.fps, f"its own source, measured: {_told(own, own.fps)}"
     size, fps, codec, how = _seen(camera)
-    source = of_size(costs.sizes, size.width, size.height, codec)
-    if codec == "none":  # nothing is decoded
-        source = replace(source, decode_ms=source.frame_ms)
+    measured = costs.made if codec == "none" else costs.sizes
+    source = of_size(measured, size.width, size.height, codec)
     return source, fps, f"{how}: {_told(source, fps)}"
 
 
@@ -183,6 +182,7 @@ def _of_films(config: Config) -> list[str]:
     if not names:
         return []
     return [
-        f"films of {', '.join(names)} are not foreseen: their limit is `recording.max_megabytes`, "
-        "and they are written as the camera sends them"
+        f"films of {', '.join(names)} are not foreseen on the disk: their limit is "
+        "`recording.max_megabytes`, and they are written as the camera sends them. Nor is "
+        "compressing them anew, where that has to be (`recording.method`)"
     ]

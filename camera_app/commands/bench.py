@@ -22,13 +22,13 @@ from camera_app.bench import (
     bench_replay,
     bench_service,
 )
-from camera_app.bench.costs import Costs
+from camera_app.bench.costs import OTHERS_SHARE, Costs
 from camera_app.config import InferenceSettings, load_config
-from camera_app.errors import UsageError
+from camera_app.errors import BrokerUnreachable, UsageError
 from camera_app.models import find_models, find_pack
 
 DEVICES, SERVICE, LATENCY = Path("devices"), Path("service"), Path("latency")
-DEVICES_S, SERVICE_S, CALIBRATION_S = 3.0, 60.0, 10.0
+DEVICES_S, SERVICE_S, CALIBRATION_S = 3.0, 60.0, 4.0
 LOAD = 0.7
 OTHER_LOAD = 0.25  # a broker and a subscriber take less
 
@@ -58,7 +58,7 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--calibrate",
         action="store_true",
         help="measure what the camera costs on this machine, for `camera-app config plan`; takes "
-        "about two minutes, in which nothing else should be busy",
+        "about four minutes, in which nothing else should be busy",
     )
     parser.add_argument(
         "--config",
@@ -80,7 +80,7 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--broker",
         default="",
         metavar="HOST:PORT",
-        help="for service and latency; default: one that runs as long as that takes",
+        help="for service, latency and --calibrate; default: one that runs as long as that takes",
     )
     parser.add_argument(
         "--cameras", type=int, default=4, metavar="N", help="for latency; default: 4"
@@ -152,38 +152,65 @@ def run_calibration(arguments: argparse.Namespace) -> int:
     from camera_app.bench.calibration import calibrate, costs_path, write_costs
 
     config = None if arguments.config is None else load_config(arguments.config)
-    costs = calibrate(
-        config,
-        span_s=max(1.0, CALIBRATION_S if arguments.seconds is None else arguments.seconds),
-        progress=_say,
-    )
+    with ExitStack() as stack:
+        costs = calibrate(
+            config,
+            span_s=max(1.0, CALIBRATION_S if arguments.seconds is None else arguments.seconds),
+            progress=_say,
+            broker=_broker(arguments.broker, stack),
+        )
     path = arguments.out or costs_path()
     write_costs(path, costs)
     print_as(arguments, asdict(costs), lambda: print_costs(costs, path))
     return 0
 
 
+def _broker(named: str, stack: ExitStack) -> tuple[str, int] | None:
+    """Return the broker that is named, or one that runs for a while; None: there can be none."""
+    from camera_app.demo import demo_broker, parse_address
+
+    try:
+        broker = parse_address(named) if named else stack.enter_context(demo_broker())
+    except BrokerUnreachable as error:
+        _say(f"what it costs to tell a broker is not measured: {error}")
+        return None
+    return broker.host, broker.port
+
+
 def print_costs(costs: Costs, path: Path) -> None:
     """Print for a person what was measured, and where it is kept."""
     print(f"{costs.machine['processor']}, {costs.cores} cores")
-    print(f"  a service that sees nothing   {costs.base_cores:.3f} cores")
+    print(f"  a service that sees nothing   {costs.base_cores:.4f} cores")
+    print(f"  telling a broker              {costs.telling.cores:.4f} cores more")
     for source in (*costs.sizes, *costs.sources.values()):
         print(
             f"  {source.width}x{source.height} {source.codec:22} {source.decode_ms:.2f} ms a "
             f"picture to decode, {source.frame_ms:.2f} ms to take, "
             f"{source.memory_bytes / 1e6:.0f} MB"
         )
-    print(f"  a frame that is looked at     {costs.look_ms:.2f} ms beyond its networks")
+    looks_ms = " to ".join(f"{one.look_ms:.2f}" for one in (costs.sizes[0], costs.sizes[-1]))
+    print(
+        f"  a frame that is looked at     {looks_ms} ms beyond its networks, and "
+        f"{costs.rare_look_ms:.2f} if that is rare"
+    )
+    print(f"  a second stream for films     {costs.stream.picture_ms:.2f} ms a picture")
     for name, model in costs.models.items():
         memory = f"{model.memory_bytes / 1e6:.0f} MB a seat"
         print(f"  {name:29} {model.cpu_ms:.2f} ms a region on the processor, {memory}")
     for place, models in costs.sticks.items():
         for name, stick in models.items():
-            print(f"  {name} on {place}: {stick.service_ms:.2f} ms a region")
+            print(
+                f"  {name} on {place}: {stick.service_ms:.2f} ms a region, "
+                f"{stick.change_ms:.2f} after another model"
+            )
     print(
         f"  an event change               {costs.change_ms:.2f} ms, "
-        f"{costs.change_written_bytes / 1e3:.1f} kB written"
+        f"{costs.change_written_bytes / 1e3:.1f} kB written, "
+        f"{costs.telling.change_written_bytes / 1e3:.1f} once a broker has it"
     )
+    print(f"  everything else meanwhile     {costs.others_cores:.2f} cores")
+    if costs.others_cores > costs.cores * OTHERS_SHARE:
+        print("This machine was busy with other things: each figure may be too high for it.")
     print(f"kept in {path}")
 
 

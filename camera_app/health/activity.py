@@ -1,7 +1,9 @@
 """How busy each camera's scene has been: written down now and then, so that costs can be foreseen.
 
 What a configuration will cost depends most on how often something moves before the cameras, and
-only the running service knows that. The figures are counts since its start, a few bytes a camera.
+only the running service knows that. The figures are counts since it has settled, a few bytes a
+camera: right after the start all is new to it, it looks at nearly every frame, and whoever stands
+there makes an event.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any
 
 from camera_app.clock import Clock, nanoseconds, seconds
 from camera_app.errors import StoreError
-from camera_app.health.status import DeviceFigures
+from camera_app.health.status import CameraFigures, DeviceFigures
 from camera_app.store.small_files import read_small, write_small
 
 _log = logging.getLogger(__name__)
@@ -23,6 +25,7 @@ _log = logging.getLogger(__name__)
 RECORD_NAME = "activity.json"
 SCHEMA = 1
 EVERY_S = 1800.0  # memory cards wear out
+SETTLED_S = 5.0
 # A run that is younger than this says little, and leaves the record of one before alone.
 WORTH_S = 10.0
 LIMIT_BYTES = 1_000_000
@@ -45,21 +48,42 @@ class Activity:
     stills_per_s: float
 
 
-def activities(figures: DeviceFigures) -> dict[str, Activity]:
-    """Return how busy each camera was since the start; those that brought nothing are left out."""
-    span_s = seconds(figures.uptime_ns)
-    found = {}
-    for name, camera in figures.cameras.items():
-        counts = camera.watch.counts
-        if not counts.captured or not span_s:
-            continue
-        found[name] = Activity(
-            looked_share=counts.looked_at / counts.captured,
-            regions=camera.watch.regions / max(1, counts.looked_at),
-            changes_per_s=camera.watch.changes / span_s,
-            stills_per_s=camera.stills.written / span_s,
-        )
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """From when on a camera is counted.
+
+    Attributes:
+        uptime_ns: Of the service, then.
+        camera: Its figures, then.
+    """
+
+    uptime_ns: int
+    camera: CameraFigures
+
+
+def activities(figures: DeviceFigures, began: Mapping[str, Beginning]) -> dict[str, Activity]:
+    """Return how busy each camera was since it began; those that brought nothing are left out."""
+    found: dict[str, Activity] = {}
+    for name in figures.cameras.keys() & began.keys():
+        activity = _activity(began[name], figures.cameras[name], figures.uptime_ns)
+        if activity is not None:
+            found[name] = activity
     return found
+
+
+def _activity(began: Beginning, camera: CameraFigures, uptime_ns: int) -> Activity | None:
+    before, watch = began.camera.watch, camera.watch
+    span_s = seconds(uptime_ns - began.uptime_ns)
+    frames = watch.counts.captured - before.counts.captured
+    looks = watch.counts.looked_at - before.counts.looked_at
+    if frames <= 0 or span_s <= 0.0:
+        return None
+    return Activity(
+        looked_share=looks / frames,
+        regions=(watch.regions - before.regions) / max(1, looks),
+        changes_per_s=(watch.changes - before.changes) / span_s,
+        stills_per_s=(camera.stills.written - began.camera.stills.written) / span_s,
+    )
 
 
 class ActivityRecord:
@@ -75,10 +99,13 @@ class ActivityRecord:
         self._clock = clock
         self._written_ns = clock.monotonic_ns()
         self._newest: DeviceFigures | None = None
+        self._began: dict[str, Beginning] = {}
 
     def tell(self, figures: DeviceFigures) -> None:
         """Take note; write it down when it is time."""
         self._newest = figures
+        if figures.uptime_ns >= nanoseconds(SETTLED_S):
+            self._note_beginnings(figures)
         now_ns = self._clock.monotonic_ns()
         if now_ns - self._written_ns >= nanoseconds(EVERY_S):
             self._written_ns = now_ns
@@ -89,11 +116,20 @@ class ActivityRecord:
         figures = self._newest
         if figures is None or figures.uptime_ns < nanoseconds(WORTH_S):
             return
-        cameras = {name: asdict(one) for name, one in activities(figures).items()}
+        found = activities(figures, self._began)
+        cameras = {name: asdict(one) for name, one in found.items()}
         try:
             write_small(self._path, json.dumps({"schema": SCHEMA, "cameras": cameras}, indent=1))
         except StoreError as error:
             _log.debug("how busy the cameras are cannot be written down: %s", error)
+
+    def _note_beginnings(self, figures: DeviceFigures) -> None:
+        """Count cameras that are new from now on; one that was made anew counts from nothing."""
+        for name, camera in figures.cameras.items():
+            began = self._began.get(name)
+            frames = camera.watch.counts.captured
+            if began is None or frames < began.camera.watch.counts.captured:
+                self._began[name] = Beginning(figures.uptime_ns, camera)
 
 
 def read_activities(folder: Path) -> Mapping[str, Activity]:

@@ -3,6 +3,7 @@
 from camera_app.scheduling.cpu import CpuSeats, SeatStats
 from camera_app.scheduling.demand import ANSWER_WITHIN_S, Answer, Demand, DemandShed
 from camera_app.scheduling.executor import DeviceStats, Executor, ExecutorStats, StickPlan
+from camera_app.scheduling.fleet import SPARE_CPU_NS, TRY_SLOW_STICK_NS
 from camera_app.scheduling.load import (
     CameraShare,
     Condition,
@@ -19,6 +20,8 @@ __all__ = [
     "ANSWER_WITHIN_S",
     "CHECK_EVERY_S",
     "CHECK_IDLE_EVERY_S",
+    "SPARE_CPU_NS",
+    "TRY_SLOW_STICK_NS",
     "Answer",
     "CameraShare",
     "Condition",

@@ -12,7 +12,7 @@ from camera_app.bench.calibration import this_machine, write_costs
 from camera_app.bench.costs import ModelCosts
 from camera_app.cli import main
 from camera_app.models import find_pack
-from tests.bench.test_costs import COSTS
+from tests.bench.test_costs import COSTS, LARGE, SMALL
 
 CAMERA = '[camera.front]\nsource = "synthetic:"\nmodel = "person_small"\n'
 
@@ -27,7 +27,8 @@ def files(tmp_path: Path) -> tuple[Path, Path, Path]:
     new.write_text(head + CAMERA.replace("front", "side") + CAMERA + "fps = 5\n")
     digest = find_pack("person_small").digest
     models = {"person_small": ModelCosts(digest, 3.0, 10e6)}
-    write_costs(costs, replace(COSTS, machine=this_machine(), models=models))
+    made = [replace(one, codec="none", decode_ms=2 * one.decode_ms) for one in (SMALL, LARGE)]
+    write_costs(costs, replace(COSTS, machine=this_machine(), models=models, made=made))
     return old, new, costs
 
 
@@ -59,6 +60,18 @@ def test_a_plan_for_programs_says_the_same(
     assert [change["where"] for change in told["changes"]] == ["camera.front.fps", "camera.side"]
     assert told["then"]["cores"] > told["now"]["cores"] > 0
     assert told["cannot_be_met"] == []
+
+
+def test_pictures_that_are_made_up_cost_their_child_what_drawing_them_does(
+    files: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They were foreseen at what the service does with them, which is nearly nothing."""
+    old, _, costs = files
+    words = ["config", "plan", str(old), "--costs", str(costs), "--activity", "0", "--json"]
+    assert main(words) == 0
+    then = json.loads(capsys.readouterr().out)["then"]
+    looks_ms = 0.2 * (1.0 + 3.0)  # every five seconds: the look, and the network
+    assert then["cores"] == pytest.approx(0.01 + (10 * (2.0 + 0.5) + looks_ms) / 1000)
 
 
 def test_what_the_camera_itself_has_seen_is_taken_where_nothing_is_stated(
