@@ -247,7 +247,7 @@ class Devices:
         """Return an executor with every network loaded, and no stick in use yet."""
         rungs = {pack.name: pack for ladder in plan.ladders.values() for pack in ladder}
         stand_ins = rungs.keys() - plan.models
-        seats = CpuSeats(rungs, plan.inference.cpu_seats, stand_ins=stand_ins)
+        seats = CpuSeats(rungs, plan.inference.cpu_seats, stand_ins=stand_ins, is_sparing=True)
         sticks = stick_plan(plan.inference)
         executor = Executor(plan.ladders, seats, shares, self._clock, sticks)
         try:

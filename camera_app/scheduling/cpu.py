@@ -1,8 +1,10 @@
 """Runs networks on the CPU, one thread a seat, and answers demands in the order they came.
 
 Each seat has an interpreter of its own for each model, with one thread inside: two interpreters are
-faster than one with two threads. Nothing is decided here: replay asks the seats directly and waits,
-live the executor does, who gives them no more than there are seats.
+faster than one with two threads. Of those that are idle the one is called that was busy last: its
+networks are still in the processor's cache, and a seat that is never needed need not load any.
+Nothing is decided here: replay asks the seats directly and waits, live the executor does, who gives
+them no more than there are seats.
 """
 
 from __future__ import annotations
@@ -36,6 +38,9 @@ MOST_SEATS_BY_DEFAULT = 4
 # 5 ms that wait would be as long as the network itself whenever another thread is busy.
 SWITCH_INTERVAL_S = 0.0005
 
+# A seat whose networks could not be loaded when it was needed is tried again after that.
+TRY_AGAIN_S = 60.0
+
 _Moments = tuple[int, int, int, int]  # nanoseconds of the monotonic clock
 
 
@@ -58,6 +63,17 @@ class SeatStats:
     look_ns: int = 0
 
 
+class _Seat:
+    """One thread's place. Its networks belong to that thread once it runs."""
+
+    def __init__(self, name: str, guard: threading.Lock, networks: dict[str, Network]) -> None:
+        self.name = name
+        self.vital: Vital = ROSTER.enter(name)
+        self.networks = networks
+        self.is_called = threading.Condition(guard)  # there may be something to do for it
+        self.is_wanted = False  # it is to load its networks; of the guard
+
+
 class CpuSeats:
     """The CPU as a device: some seats, each a thread with its own interpreters.
 
@@ -67,6 +83,8 @@ class CpuSeats:
         load: Opens a model; called once a seat and model.
         stand_ins: Names of models that may never be asked for: a seat keeps none of them in memory
             before its first demand for it.
+        is_sparing: A seat beyond the first loads its networks when all others are busy, and until
+            then it answers nothing; else all do so at the start.
     """
 
     def __init__(
@@ -75,13 +93,21 @@ class CpuSeats:
         seats: int = 0,
         load: Callable[[ModelPack], Network] = load_network,
         stand_ins: Collection[str] = (),
+        *,
+        is_sparing: bool = False,
     ) -> None:
         self._packs = dict(packs)
         self._stand_ins = frozenset(stand_ins)
         self._load = load
         self.seats = seats or min(os.cpu_count() or 1, MOST_SEATS_BY_DEFAULT)
-        self._changed = threading.Condition()  # guards every field below but _threads
+        self._is_sparing = is_sparing
+        self._guard = threading.Lock()  # of every field below but _threads
         self._waiting: deque[tuple[Demand, Answer]] = deque()
+        self._open_seats: list[_Seat] = []
+        self._idle: list[_Seat] = []  # those that could begin at once, the last that did at the end
+        self._cold: list[_Seat] = []  # those without networks
+        self._warm = 0  # seats with networks, idle or busy
+        self._busy = 0
         self._closed = False
         self._looks = 0
         self._failed = 0
@@ -97,27 +123,44 @@ class CpuSeats:
         Raises:
             ModelError: A pack cannot be loaded.
         """
-        self._closed = False
+        self._closed, self._warm, self._busy = False, 0, 0
+        for seats in (self._open_seats, self._idle, self._cold):
+            seats.clear()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         cv2.setNumThreads(1)  # OpenCV's own threads would take the cores from the networks
         for name in self._stand_ins:
             self._load(self._packs[name])
-        at_hand = [name for name in self._packs if name not in self._stand_ins]
         for seat in range(self.seats):
-            networks = {name: self._load(self._packs[name]) for name in at_hand}
+            is_cold = self._is_sparing and seat > 0
             name = f"camera-app-cpu-{seat}"
-            given = (networks, ROSTER.enter(name))
-            thread = threading.Thread(target=self._serve, args=given, name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._open(_Seat(name, self._guard, {} if is_cold else self._loaded()), is_cold=is_cold)
+
+    def _open(self, seat: _Seat, *, is_cold: bool) -> None:
+        with self._guard:
+            self._open_seats.append(seat)
+            if is_cold:
+                self._cold.insert(0, seat)
+            else:
+                self._warm += 1
+        thread = threading.Thread(
+            target=self._run, args=(seat, is_cold), name=seat.name, daemon=True
+        )
+        self._threads.append(thread)
+        thread.start()
+
+    def _loaded(self) -> dict[str, Network]:
+        """Return the networks of one seat, but for stand-ins."""
+        at_hand = [name for name in self._packs if name not in self._stand_ins]
+        return {name: self._load(self._packs[name]) for name in at_hand}
 
     def stop(self) -> None:
         """Cancel what waits, let what runs finish, end the threads."""
-        with self._changed:
+        with self._guard:
             self._closed = True
             waiting = list(self._waiting)
             self._waiting.clear()
-            self._changed.notify_all()
+            for seat in self._open_seats:
+                seat.is_called.notify()
         for _, answer in waiting:
             answer.cancel()
         for thread in self._threads:
@@ -139,17 +182,26 @@ class CpuSeats:
             Closed: The seats were stopped.
         """
         answer = Answer() if answer is None else answer
-        with self._changed:
+        with self._guard:
             if self._closed:
                 raise Closed
             self._waiting.append((demand, answer))
-            self._changed.notify()
+            self._call_one()
         return answer
+
+    def _call_one(self) -> None:
+        """Wake a seat for what waits; the guard is held. One that is busy looks by itself."""
+        if self._idle:
+            self._idle.pop().is_called.notify()
+        elif self._cold and len(self._waiting) + self._busy > self._warm:
+            seat = self._cold.pop()
+            seat.is_wanted = True
+            seat.is_called.notify()
 
     @property
     def stats(self) -> SeatStats:
         """What has been done so far."""
-        with self._changed:
+        with self._guard:
             return SeatStats(
                 self._looks, self._failed, self._niced_cpu_ns, self._invoke_cpu_ns, self._look_ns
             )
@@ -157,30 +209,72 @@ class CpuSeats:
     @property
     def times(self) -> Mapping[LookStep, Distribution]:
         """Where the time of the looks went."""
-        with self._changed:
+        with self._guard:
             return self._times.distributions()
 
-    def _serve(self, networks: dict[str, Network], vital: Vital) -> None:
+    def _run(self, seat: _Seat, is_cold: bool) -> None:
         # What brings a network its pictures and passes on its answers wants the processor for a
-        # moment and often; it shall not wait for a network to end.
+        # moment and often; it shall not wait for a network to end, or to be loaded.
         is_niced = stand_back()
-        while (job := self._next(vital)) is not None:
-            vital.promise()  # a network that never comes back cannot be ended, only found out
+        if not is_cold or self._has_warmed_up(seat):
+            self._serve(seat, is_niced)
+        ROSTER.leave(seat.vital)
+
+    def _has_warmed_up(self, seat: _Seat) -> bool:
+        """Wait until a seat is wanted, and load its networks; False: the seats were closed."""
+        while self._is_wanted(seat):
+            seat.vital.promise()
+            is_warm = self._warm_up(seat)
+            seat.vital.owe_nothing()
+            if is_warm:
+                return True
+            self._rest(seat)
+        return False
+
+    def _is_wanted(self, seat: _Seat) -> bool:
+        """Wait until a seat is wanted; False: the seats were closed."""
+        with self._guard:
+            seat.is_called.wait_for(lambda: seat.is_wanted or self._closed)
+            seat.is_wanted = False
+            return not self._closed
+
+    def _warm_up(self, seat: _Seat) -> bool:
+        """Load the networks of a seat while the others go on; say whether it has them."""
+        try:
+            seat.networks = self._loaded()
+        except CameraAppError as error:  # they could be at the start: the pack has changed since
+            _log.error("%s stays empty, the processor does less: %s", seat.name, error)
+            return False
+        except Exception:
+            # The safety net of the seat, as for its demands.
+            _log.exception("%s stays empty for a reason that nobody foresaw", seat.name)
+            return False
+        with self._guard:
+            self._warm += 1
+        return True
+
+    def _rest(self, seat: _Seat) -> None:
+        with self._guard:
+            seat.is_called.wait_for(lambda: self._closed, TRY_AGAIN_S)
+            self._cold.append(seat)
+
+    def _serve(self, seat: _Seat, is_niced: bool) -> None:
+        while (job := self._next(seat)) is not None:
+            seat.vital.promise()  # a network that never comes back cannot be ended, only found out
             before_ns = time.thread_time_ns()
-            self._answer(networks, *job)
+            self._answer(seat.networks, *job)
             del job  # its picture is lent: a seat that waits must not keep it
             if is_niced:
                 self._count_niced(time.thread_time_ns() - before_ns)
-        ROSTER.leave(vital)
 
     def _answer(self, networks: dict[str, Network], demand: Demand, answer: Answer) -> None:
+        # The seat counts as free before the answer is there: what that calls forth it can do.
         if not answer.set_running_or_notify_cancel():
+            with self._guard:
+                self._busy -= 1
             return
         try:
             detections, moments_ns = self._look(self._network(networks, demand.model), demand)
-            answer.set_result(detections)
-            if _log.isEnabledFor(logging.DEBUG):  # and not before: the camera waits
-                _tell_moments(demand, moments_ns)
         except CameraAppError as error:
             self._count_failure()
             answer.set_exception(error)
@@ -191,6 +285,10 @@ class CpuSeats:
             failure = DeviceError(f"the network failed: {error}", where=demand.model)
             failure.__cause__ = error
             answer.set_exception(failure)
+        else:
+            answer.set_result(detections)
+            if _log.isEnabledFor(logging.DEBUG):  # and not before: the camera waits
+                _tell_moments(demand, moments_ns)
 
     def _network(self, networks: dict[str, Network], model: str) -> Network:
         """Return a model of this seat; a stand-in is loaded when it is first asked for."""
@@ -207,7 +305,8 @@ class CpuSeats:
         invoke_cpu_ns, invoked_ns = time.thread_time_ns() - before_ns, time.perf_counter_ns()
         detections = network.decode(outputs, prepared, min_score=demand.min_score)
         decoded_ns = time.perf_counter_ns()
-        with self._changed:
+        with self._guard:
+            self._busy -= 1
             self._looks += 1
             self._invoke_cpu_ns += invoke_cpu_ns
             self._look_ns += decoded_ns - began_ns
@@ -215,18 +314,24 @@ class CpuSeats:
         return detections, (began_ns, prepared_ns, invoked_ns, decoded_ns)
 
     def _count_niced(self, cpu_ns: int) -> None:
-        with self._changed:
+        with self._guard:
             self._niced_cpu_ns += cpu_ns
 
     def _count_failure(self) -> None:
-        with self._changed:
+        with self._guard:
+            self._busy -= 1
             self._failed += 1
 
-    def _next(self, vital: Vital) -> tuple[Demand, Answer] | None:
-        with self._changed:
-            vital.owe_nothing()
-            self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
-            return self._waiting.popleft() if self._waiting else None
+    def _next(self, seat: _Seat) -> tuple[Demand, Answer] | None:
+        with self._guard:
+            seat.vital.owe_nothing()
+            while not self._waiting and not self._closed:
+                self._idle.append(seat)
+                seat.is_called.wait()
+            if not self._waiting:
+                return None
+            self._busy += 1
+            return self._waiting.popleft()
 
 
 def _tell_moments(demand: Demand, moments_ns: _Moments) -> None:

@@ -17,7 +17,7 @@ import pytest
 from camera_app.errors import DeviceError, ModelOutputError
 from camera_app.inference import Network
 from camera_app.models import ModelPack
-from camera_app.scheduling import CpuSeats, Demand
+from camera_app.scheduling import Answer, CpuSeats, Demand, cpu
 from camera_app.threads import STAND_BACK_BY, Closed
 from camera_app.values import Box, Detection, Region, Yuv420
 from tests.waiting import wait_until
@@ -221,3 +221,128 @@ def test_a_wrong_stand_in_is_known_before_it_is_needed() -> None:
     packs = cast("dict[str, ModelPack]", {"m": "large", "s": "small"})
     with pytest.raises(ModelOutputError, match="three tensors"):
         CpuSeats(packs, 1, load=load, stand_ins=["s"]).start()
+
+
+class Spare:
+    """Two seats that spare memory: what they have loaded, and what may be loaded."""
+
+    def __init__(self) -> None:
+        self.networks: list[ScriptedNetwork] = []
+        self.may_load = threading.Event()
+        self.may_load.set()
+        self.failures: list[Exception] = []
+        packs = cast("dict[str, ModelPack]", {"m": None})
+        self.seats = CpuSeats(packs, 2, load=self._load, is_sparing=True)
+
+    def _load(self, _pack: ModelPack) -> Network:
+        assert self.may_load.wait(LIMIT_S)
+        if self.networks and self.failures:
+            raise self.failures.pop()
+        self.networks.append(ScriptedNetwork())
+        return cast(Network, self.networks[-1])
+
+    def occupy(self) -> Answer:
+        """Have the first seat look until its network may go on."""
+        self.networks[0].running.clear()
+        self.networks[0].may_run.clear()
+        answer = self.seats.submit(demand())
+        assert self.networks[0].running.wait(LIMIT_S)
+        return answer
+
+
+@pytest.fixture
+def spare() -> Iterator[Spare]:
+    spare = Spare()
+    spare.seats.start()
+    yield spare
+    spare.may_load.set()
+    for network in spare.networks:
+        network.may_run.set()
+    spare.seats.stop()
+
+
+def test_a_seat_that_is_not_needed_loads_no_network(spare: Spare) -> None:
+    for _ in range(20):
+        assert spare.seats.submit(demand()).result(LIMIT_S)
+    assert len(spare.networks) == 1
+
+
+def test_what_an_answer_calls_forth_needs_no_other_seat(spare: Spare) -> None:
+    """As the executor asks: on the seat's own thread, while its answer is being told."""
+    second: list[Answer] = []
+    first = Answer()
+    first.add_done_callback(lambda _: second.append(spare.seats.submit(demand())))
+    spare.seats.submit(demand(), first)
+    assert wait_until(lambda: bool(second), LIMIT_S)
+    assert second[0].result(LIMIT_S)
+    assert len(spare.networks) == 1
+
+
+def test_a_seat_loads_its_networks_when_the_others_are_busy(spare: Spare) -> None:
+    first = spare.occupy()
+    assert spare.seats.submit(demand()).result(LIMIT_S)
+    assert len(spare.networks) == 2
+    assert not first.done()
+
+
+def test_no_demand_waits_for_a_seat_that_still_loads(spare: Spare) -> None:
+    first = spare.occupy()
+    spare.may_load.clear()
+    second = spare.seats.submit(demand())
+    spare.networks[0].may_run.set()
+    assert first.result(LIMIT_S)
+    assert second.result(LIMIT_S)
+    assert len(spare.networks) == 1
+
+
+@pytest.mark.parametrize("failure", [ModelOutputError("the file is another"), ZeroDivisionError()])
+def test_a_seat_that_cannot_load_is_told_of_and_tried_again(
+    spare: Spare,
+    failure: Exception,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cpu, "TRY_AGAIN_S", 0.0)
+    spare.failures.append(failure)
+    first = spare.occupy()
+    second = spare.seats.submit(demand())
+    assert wait_until(lambda: "camera-app-cpu-1 stays empty" in caplog.text, LIMIT_S)
+    spare.networks[0].may_run.set()
+    assert first.result(LIMIT_S)
+    assert second.result(LIMIT_S)
+    spare.occupy()
+    assert wait_until(lambda: spare.seats.submit(demand()).result(LIMIT_S) != [], LIMIT_S)
+    assert len(spare.networks) == 2
+
+
+def test_seats_stop_at_once_though_one_could_not_load(
+    spare: Spare, caplog: pytest.LogCaptureFixture
+) -> None:
+    spare.failures.append(ModelOutputError("the file is another"))
+    first = spare.occupy()
+    spare.seats.submit(demand())
+    assert wait_until(lambda: not spare.failures, LIMIT_S)
+    spare.networks[0].may_run.set()
+    assert first.result(LIMIT_S)
+    spare.seats.stop()
+    assert "did not end" not in caplog.text
+
+
+def test_the_seat_that_was_busy_last_is_called_first() -> None:
+    threads: set[str] = set()
+
+    class Telling(ScriptedNetwork):
+        def invoke(self, prepared: Region) -> Region:
+            threads.add(threading.current_thread().name)
+            return prepared
+
+    packs = cast("dict[str, ModelPack]", {"m": None})
+    seats = CpuSeats(packs, 3, load=lambda _pack: cast(Any, Telling()))
+    seats.start()
+    assert seats.submit(demand()).result(LIMIT_S)
+    (first,) = threads
+    for _ in range(20):
+        assert wait_until(lambda: len(seats._idle) == 3, LIMIT_S)
+        assert seats.submit(demand()).result(LIMIT_S)
+    seats.stop()
+    assert threads == {first}
