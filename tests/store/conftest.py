@@ -81,7 +81,8 @@ def clock() -> ManualClock:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """The writer comes by often: a clock that is put by hand wakes nobody when something is due."""
-    monkeypatch.setattr(writer, "LONGEST_IDLE_S", writer.IDLE_S)
+    monkeypatch.setattr(writer, "IDLE_S", 0.2)
+    monkeypatch.setattr(writer, "LONGEST_IDLE_S", 0.2)
 
 
 @pytest.fixture
