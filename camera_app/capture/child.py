@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from camera_app.capture.address import Address, Kind, parse_address
 from camera_app.capture.filming import FilmDesk, FilmMeans
 from camera_app.capture.masks import MaskPainter
-from camera_app.capture.source import Reader, Reason, Shot, reason_of
+from camera_app.capture.source import Reader, Reason, Shot, places_in, reason_of
 from camera_app.capture.thinning import Thinner
 from camera_app.capture.watchman import Watchman
 from camera_app.capture.wire import Counts, Ending, FrameSender
@@ -107,9 +106,8 @@ def _ending_of(errand: Errand, sender: FrameSender) -> Ending:
     except ChannelClosed:
         raise
     except Exception as error:
-        # The safety net of the child. Only kind and place are told: its text may hold the address.
-        places = "".join(traceback.format_tb(error.__traceback__))
-        _log.error("a source child failed with %s at\n%s", type(error).__name__, places)
+        # The safety net of the child.
+        _log.error("a source child failed with %s at\n%s", type(error).__name__, places_in(error))
         return Ending(Reason.CRASHED, f"failed with {type(error).__name__}")
     return Ending(Reason.ENDED, "played to its end")
 

@@ -7,6 +7,7 @@ of a reader.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -99,6 +100,14 @@ class Reason:
     ENDED: ClassVar = "ended"
     UNSUPPORTED: ClassVar = "unsupported"
     LOST: ClassVar = "lost"
+
+
+def places_in(error: Exception) -> str:
+    """Return where an error that nobody foresaw came from, without its text.
+
+    That may hold the address, and with it a password.
+    """
+    return "".join(traceback.format_tb(error.__traceback__))
 
 
 def reason_of(error: SourceError) -> str:

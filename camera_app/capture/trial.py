@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -26,6 +25,7 @@ from camera_app.capture.source import (
     SourceForbidden,
     SourceLocked,
     SourceRefused,
+    places_in,
 )
 from camera_app.children import Channel, ChannelClosed, ChildProcess, bound_memory
 from camera_app.clock import NS_PER_S
@@ -164,9 +164,9 @@ def _words(errand: Errand) -> Iterator[CameraTrial]:
     except ChannelClosed:
         raise
     except Exception as error:
-        # The safety net of the child. Only kind and place are told: its text may hold the address.
-        places = "".join(traceback.format_tb(error.__traceback__))
-        _log.debug("a trial of a camera failed with %s at\n%s", type(error).__name__, places)
+        # The safety net of the child.
+        kind = type(error).__name__
+        _log.debug("a trial of a camera failed with %s at\n%s", kind, places_in(error))
         yield CameraTrial(Obstacle.CRASHED, f"reading it failed with {type(error).__name__}")
 
 

@@ -20,6 +20,7 @@ from camera_app.clock import SystemClock, seconds
 from camera_app.config import CameraSettings
 from camera_app.threads import LatestBox
 from camera_app.values import Frame, Size
+from tests.capture.watched import Watched, child_pid_of, starting
 from tests.waiting import wait_until
 
 LIMIT_S = 30.0
@@ -55,26 +56,13 @@ class KeepingBox(LatestBox[Frame]):
         super().put(value)
 
 
-class Watched:
-    """A live source under test, with everything that it tells."""
+class Supervised(Watched):
+    """One that keeps what came and tells of its failures."""
 
     def __init__(self, source: str, **settings: object) -> None:
-        self.box = KeepingBox()
-        self.changes: queue.Queue[bool] = queue.Queue()
+        self.kept = KeepingBox()
         self.back_off = WatchedBackOff()
-        self.source = LiveSource(
-            "front",
-            CameraSettings.model_validate({"source": source, "fps": 50, **settings}),
-            SystemClock(),
-            self.box,
-            on_change=self.changes.put,
-            back_off=self.back_off,
-        )
-
-    def frame(self) -> Frame:
-        frame = self.box.take(LIMIT_S)
-        assert frame is not None, f"no frame came: {self.source.stats().state}"
-        return frame
+        super().__init__(source, self.kept, self.back_off, **settings)
 
     def frames_until(self, is_enough: Callable[[Frame], bool]) -> list[Frame]:
         frames = [self.frame()]
@@ -83,36 +71,21 @@ class Watched:
             frames.append(self.frame())
         return frames
 
-    def changed(self) -> bool:
-        return self.changes.get(timeout=LIMIT_S)
-
     def failed(self) -> float:
         return self.back_off.failures.get(timeout=LIMIT_S)
 
     @property
     def child_pid(self) -> int:
-        child = self.source._child
-        assert child is not None
-        assert child.pid is not None
-        return child.pid
+        return child_pid_of(self.source)
 
 
 @pytest.fixture
-def watch() -> Iterator[Callable[..., Watched]]:
-    started: list[Watched] = []
-
-    def start(source: str, **settings: object) -> Watched:
-        watched = Watched(source, **settings)
-        started.append(watched)
-        watched.source.start()
-        return watched
-
-    yield start
-    for watched in started:
-        watched.source.stop()
+def watch() -> Iterator[Callable[..., Supervised]]:
+    with starting(Supervised) as start:
+        yield start
 
 
-def test_frames_come_numbered_stamped_and_whole(watch: Callable[..., Watched]) -> None:
+def test_frames_come_numbered_stamped_and_whole(watch: Callable[..., Supervised]) -> None:
     before_ns = SystemClock().monotonic_ns()
     watched = watch("synthetic:?width=64&height=48&fps=20", fps=20)
     frames = watched.frames_until(lambda frame: frame.sequence >= 12)
@@ -126,8 +99,8 @@ def test_frames_come_numbered_stamped_and_whole(watch: Callable[..., Watched]) -
     stats = watched.source.stats()
     assert (stats.is_delivering, stats.state) == (True, "delivering")
     assert stats.frames >= 13
-    assert wait_until(lambda: len(watched.box.stamps_ns) >= stats.frames)
-    newest = watched.box.stamps_ns[: stats.frames][-50:]
+    assert wait_until(lambda: len(watched.kept.stamps_ns) >= stats.frames)
+    newest = watched.kept.stamps_ns[: stats.frames][-50:]
     assert stats.fps == pytest.approx((len(newest) - 1) / seconds(newest[-1] - newest[0]))
     assert stats.fps < 26.0
     assert stats.last_frame_ns is not None
@@ -136,7 +109,7 @@ def test_frames_come_numbered_stamped_and_whole(watch: Callable[..., Watched]) -
 
 
 def test_a_faster_source_is_thinned_in_the_child_and_counted(
-    watch: Callable[..., Watched],
+    watch: Callable[..., Supervised],
 ) -> None:
     watched = watch("synthetic:?width=64&height=48&fps=100", fps=10)
     watched.frames_until(lambda frame: frame.sequence >= 5)
@@ -145,13 +118,13 @@ def test_a_faster_source_is_thinned_in_the_child_and_counted(
     assert 9 * (stats.frames - 1) - 2 <= stats.dropped["thinned"] <= 9 * stats.frames + 2
 
 
-def test_it_says_when_the_camera_can_see_and_when_not(watch: Callable[..., Watched]) -> None:
+def test_it_says_when_the_camera_can_see_and_when_not(watch: Callable[..., Supervised]) -> None:
     watched = watch(SMALL + "&lose_after=3")
     assert [watched.changed() for _ in range(4)] == [True, False, True, False]
 
 
 def test_a_crash_says_what_killed_it_and_the_count_of_frames_goes_on(
-    watch: Callable[..., Watched], caplog: pytest.LogCaptureFixture
+    watch: Callable[..., Supervised], caplog: pytest.LogCaptureFixture
 ) -> None:
     watched = watch(SMALL)
     last = watched.frame().sequence
@@ -163,7 +136,7 @@ def test_a_crash_says_what_killed_it_and_the_count_of_frames_goes_on(
     assert (stats.lost, stats.restarts) == ({"crashed": 1}, 1)
 
 
-def test_a_stall_is_ended_by_the_deadline(watch: Callable[..., Watched]) -> None:
+def test_a_stall_is_ended_by_the_deadline(watch: Callable[..., Supervised]) -> None:
     watched = watch(SMALL + "&stall_after=4", deadline_s=0.3)
     watched.frame()
     stalled = watched.child_pid
@@ -174,7 +147,7 @@ def test_a_stall_is_ended_by_the_deadline(watch: Callable[..., Watched]) -> None
 
 
 def test_a_child_that_stands_still_in_the_kernel_is_ended_too(
-    watch: Callable[..., Watched],
+    watch: Callable[..., Supervised],
 ) -> None:
     """SIGSTOP stands in for a driver that does not return: no thread of the child runs."""
     watched = watch(SMALL, deadline_s=1.0)
@@ -188,14 +161,14 @@ def test_a_child_that_stands_still_in_the_kernel_is_ended_too(
     assert watched.frame()
 
 
-def test_a_slow_rate_is_no_stall(watch: Callable[..., Watched]) -> None:
+def test_a_slow_rate_is_no_stall(watch: Callable[..., Supervised]) -> None:
     """At a frame in two and a half seconds, two without one are as it should be."""
     watched = watch("synthetic:?width=64&height=48&fps=50", fps=0.4, deadline_s=2.0)
     watched.frames_until(lambda frame: frame.sequence >= 1)
     assert watched.source.stats().lost == {}
 
 
-def test_a_refusal_is_tried_again_and_told(watch: Callable[..., Watched]) -> None:
+def test_a_refusal_is_tried_again_and_told(watch: Callable[..., Supervised]) -> None:
     watched = watch("synthetic:?refuse=1")
     watched.failed()
     watched.failed()
@@ -206,7 +179,7 @@ def test_a_refusal_is_tried_again_and_told(watch: Callable[..., Watched]) -> Non
 
 
 def test_what_cannot_be_read_is_tried_again_after_the_longest_wait(
-    watch: Callable[..., Watched], tmp_path: Path
+    watch: Callable[..., Supervised], tmp_path: Path
 ) -> None:
     path = tmp_path / "fake.mp4"
     path.write_bytes(b"no video" * 100)
@@ -217,7 +190,7 @@ def test_what_cannot_be_read_is_tried_again_after_the_longest_wait(
 
 
 def test_nonsense_in_the_source_is_told_without_starting_anything(
-    watch: Callable[..., Watched],
+    watch: Callable[..., Supervised],
 ) -> None:
     watched = watch("picamera:front")
     assert watched.failed() == -1.0
@@ -226,20 +199,20 @@ def test_nonsense_in_the_source_is_told_without_starting_anything(
 
 
 def test_a_clip_is_played_in_real_time_and_ends(
-    watch: Callable[..., Watched], make_clip: Callable[..., Path]
+    watch: Callable[..., Supervised], make_clip: Callable[..., Path]
 ) -> None:
     path = str(make_clip("clip.mp4", stamps_ms=range(0, 500, 100)))
     before_ns = SystemClock().monotonic_ns()
     watched = watch(path)
     assert [watched.changed(), watched.changed()] == [True, False]
-    assert watched.box.stamps_ns[-1] >= before_ns + 0.4e9
+    assert watched.kept.stamps_ns[-1] >= before_ns + 0.4e9
     watched.source._thread.join(LIMIT_S)
     stats = watched.source.stats()
     assert (stats.state, stats.frames, stats.lost) == ("ended", 5, {"ended": 1})
 
 
 def test_a_looped_clip_goes_on(
-    watch: Callable[..., Watched], make_clip: Callable[..., Path]
+    watch: Callable[..., Supervised], make_clip: Callable[..., Path]
 ) -> None:
     path = make_clip("clip.mp4", stamps_ms=[0, 40, 80])
     watched = watch(f"{path}?loop=1")
@@ -247,14 +220,14 @@ def test_a_looped_clip_goes_on(
     assert watched.source.stats().lost == {}
 
 
-def test_a_change_of_size_comes_through_without_a_restart(watch: Callable[..., Watched]) -> None:
+def test_a_change_of_size_comes_through_without_a_restart(watch: Callable[..., Supervised]) -> None:
     watched = watch(SMALL + "&resize_after=5")
     watched.frames_until(lambda frame: frame.size == Size(32, 24))
-    assert watched.box.sizes[0] == Size(64, 48)
+    assert watched.kept.sizes[0] == Size(64, 48)
     assert watched.source.stats().restarts == 0
 
 
-def test_counts_of_children_that_have_ended_are_kept(watch: Callable[..., Watched]) -> None:
+def test_counts_of_children_that_have_ended_are_kept(watch: Callable[..., Supervised]) -> None:
     watched = watch(SMALL + "&corrupt_every=2&lose_after=8")
     watched.failed()
     before = watched.source.stats().dropped["corrupt"]
@@ -262,7 +235,7 @@ def test_counts_of_children_that_have_ended_are_kept(watch: Callable[..., Watche
     assert 0 < before < watched.source.stats().dropped["corrupt"]
 
 
-def test_masked_pixels_never_reach_the_parent(watch: Callable[..., Watched]) -> None:
+def test_masked_pixels_never_reach_the_parent(watch: Callable[..., Supervised]) -> None:
     """Guarantee 7, across the process boundary: not in a frame, nor anywhere in its memory."""
     mask = {"polygon": [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]}
     watched = watch(SMALL + "&objects=4", privacy_masks=[mask])
@@ -274,7 +247,7 @@ def test_masked_pixels_never_reach_the_parent(watch: Callable[..., Watched]) -> 
         assert (picture.luma[:, 34:] != LUMA_FLAT).all()
 
 
-def test_stop_ends_the_child_and_can_be_repeated(watch: Callable[..., Watched]) -> None:
+def test_stop_ends_the_child_and_can_be_repeated(watch: Callable[..., Supervised]) -> None:
     watched = watch(SMALL)
     watched.frame()
     pid = watched.child_pid
@@ -286,7 +259,7 @@ def test_stop_ends_the_child_and_can_be_repeated(watch: Callable[..., Watched]) 
     watched.source.stop()
 
 
-def test_stop_does_not_wait_for_a_long_back_off(watch: Callable[..., Watched]) -> None:
+def test_stop_does_not_wait_for_a_long_back_off(watch: Callable[..., Supervised]) -> None:
     watched = watch("synthetic:?refuse=1")
     watched.back_off.after = lambda worked_s: watched.back_off.failures.put(1.0) or 600.0
     watched.failed()
@@ -294,7 +267,7 @@ def test_stop_does_not_wait_for_a_long_back_off(watch: Callable[..., Watched]) -
     assert not watched.source.is_running
 
 
-def test_it_can_be_started_again_after_a_stop(watch: Callable[..., Watched]) -> None:
+def test_it_can_be_started_again_after_a_stop(watch: Callable[..., Supervised]) -> None:
     watched = watch(SMALL)
     last = watched.frame()
     watched.source.stop()
@@ -340,7 +313,7 @@ def test_nobody_who_takes_no_frames_holds_the_source_up() -> None:
 
 
 def test_a_password_from_a_file_reaches_the_child_and_nothing_else(
-    watch: Callable[..., Watched], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    watch: Callable[..., Supervised], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     secret = tmp_path / "password"
@@ -355,7 +328,7 @@ def test_a_password_from_a_file_reaches_the_child_and_nothing_else(
 
 
 def test_a_password_file_that_is_missing_is_told(
-    watch: Callable[..., Watched], tmp_path: Path
+    watch: Callable[..., Supervised], tmp_path: Path
 ) -> None:
     watched = watch("rtsp://me:{password}@cam/", password_file=str(tmp_path / "none"))
     watched.failed()
@@ -364,7 +337,7 @@ def test_a_password_file_that_is_missing_is_told(
 
 
 def test_a_camera_at_the_ribbon_that_never_returns_is_restarted(
-    watch: Callable[..., Watched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    watch: Callable[..., Supervised], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = Path(__file__).parent / "fake_picamera2.py"
     (tmp_path / "picamera2.py").write_text(fake.read_text())
@@ -378,7 +351,7 @@ def test_a_camera_at_the_ribbon_that_never_returns_is_restarted(
     assert watched.source.stats().lost["stalled"] >= 1
 
 
-def test_the_child_imports_no_more_than_it_needs(watch: Callable[..., Watched]) -> None:
+def test_the_child_imports_no_more_than_it_needs(watch: Callable[..., Supervised]) -> None:
     """What it maps tells what it loaded; memory and start-up of each camera hang on this."""
     watched = watch(SMALL)
     watched.frame()

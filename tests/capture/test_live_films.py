@@ -32,6 +32,7 @@ from camera_app.media.films import settle
 from camera_app.threads import LatestBox
 from camera_app.values import Frame, Size
 from tests.capture.conftest import RtspServer, luma_of
+from tests.capture.watched import child_pid_of
 from tests.waiting import wait_until
 
 LIMIT_S = 30.0
@@ -98,10 +99,7 @@ class Filmed:
 
     @property
     def child_pid(self) -> int:
-        child = self.source._child
-        assert child is not None
-        assert child.pid is not None
-        return child.pid
+        return child_pid_of(self.source)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import random
 import socket
 from collections.abc import Callable, Iterator
@@ -11,16 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from camera_app.capture import LiveSource, live
+from camera_app.capture import live
 from camera_app.capture.address import parse_address
-from camera_app.capture.backoff import BackOff
 from camera_app.capture.network import NetworkReader
 from camera_app.capture.source import SourceRefused
-from camera_app.clock import SystemClock
-from camera_app.config import CameraSettings
 from camera_app.errors import SourceError, SourceLost, SourceUnsupported
-from camera_app.threads import LatestBox
-from camera_app.values import Frame, Size
+from camera_app.values import Size
+from tests.capture.watched import Watched, starting
 
 if TYPE_CHECKING:
     from .conftest import RtspServer, StreamServer
@@ -30,44 +26,10 @@ LIMIT_S = 60.0  # two cores that others keep busy; nothing here takes as long al
 Serve = Callable[..., "StreamServer"]
 
 
-class Watched:
-    """A live source under test: what it delivers, and whether it can see."""
-
-    def __init__(self, source: str, **settings: object) -> None:
-        self.box: LatestBox[Frame] = LatestBox()
-        self.changes: queue.Queue[bool] = queue.Queue()
-        checked = CameraSettings.model_validate({"source": source, "fps": 30, **settings})
-        self.source = LiveSource(
-            "front",
-            checked,
-            SystemClock(),
-            self.box,
-            on_change=self.changes.put,
-            back_off=BackOff(random=lambda: 1.0, first_s=0.1, cap_s=0.3),
-        )
-
-    def frame(self) -> Frame:
-        frame = self.box.take(LIMIT_S)
-        assert frame is not None, f"no frame came: {self.source.stats().state}"
-        return frame
-
-    def changed(self) -> bool:
-        return self.changes.get(timeout=LIMIT_S)
-
-
 @pytest.fixture
 def watch() -> Iterator[Callable[..., Watched]]:
-    started: list[Watched] = []
-
-    def start(source: str, **settings: object) -> Watched:
-        watched = Watched(source, **settings)
-        started.append(watched)
-        watched.source.start()
-        return watched
-
-    yield start
-    for watched in started:
-        watched.source.stop()
+    with starting(Watched) as start:
+        yield start
 
 
 def opened(url: str) -> NetworkReader:
