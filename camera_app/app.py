@@ -42,6 +42,7 @@ from camera_app.health import (
     runtime_folder,
 )
 from camera_app.media import FilmKeeper, SpaceGuard, StillDates
+from camera_app.memory import MemoryKeeper
 from camera_app.publish import (
     ConfigurationStatus,
     FrigateMirror,
@@ -258,11 +259,13 @@ class App:
     def _made_heartbeat(self, readers: Sequence[Callable[[DeviceFigures], None]]) -> Heartbeat:
         house = self._house
         gauge = PressureGauge(house.clock, lambda: own_cpu_ns() - house.devices.niced_cpu_ns)
+        memory = MemoryKeeper(house.clock)
 
         def pulse() -> None:
             house.devices.note_pressure(gauge.read())
             house.still_dates.correct()  # before the oldest go
             house.space.look()
+            memory.look()
             for camera in house.cameras.values():
                 camera.recorder.look()
 

@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from camera_app.clock import ManualClock, nanoseconds
+from camera_app.memory import GIVE_BACK_EVERY_S, MemoryKeeper
+
 # Threads that take and keep memory in pieces too small to be mapped one by one.
 THREADS = """
 import ctypes, sys, threading
@@ -68,3 +71,13 @@ def test_threads_take_memory_from_one_heap() -> None:
 
 def test_what_is_free_goes_back_to_the_system() -> None:
     assert told(PIECES) > 20_000_000
+
+
+def test_it_is_given_back_once_in_a_while() -> None:
+    clock, given = ManualClock(), []
+    keeper = MemoryKeeper(clock, lambda: given.append(clock.monotonic_ns()))
+    for _ in range(150):
+        clock.advance(1.0)
+        keeper.look()
+    first, second = given
+    assert second - first == nanoseconds(GIVE_BACK_EVERY_S)
