@@ -179,10 +179,11 @@ class _Run:
         source: Of its cameras.
         camera: More lines of their sections.
         fps: That they keep.
-        packs: Each is the model of a camera of its own.
+        packs: Each is the model of a camera of its own, or all are of one.
         stick: That it may use.
         spans: How long it is watched.
         broker: That it tells.
+        is_one_camera: All models look at one.
     """
 
     what: str
@@ -193,6 +194,12 @@ class _Run:
     stick: str = "off"
     spans: int = 1
     broker: Broker | None = None
+    is_one_camera: bool = False
+
+    @property
+    def cameras(self) -> list[tuple[ModelPack, ...]]:
+        """The models of each of its cameras."""
+        return [self.packs] if self.is_one_camera else [(pack,) for pack in self.packs]
 
 
 class _Calibration:
@@ -217,6 +224,7 @@ class _Calibration:
         self._others_cores: list[float] = []
 
     def run(self) -> Costs:
+        load_network(self._pack)  # what the first one brings along is not the model's
         models = {pack.name: self._model(pack) for pack in self._packs}
         trials = dict(self._trials())
         with FilmServer(self._film(SIZES[1])) as server:
@@ -228,9 +236,12 @@ class _Calibration:
             )
         base, model = uses[_BASE], models[self._pack.name]
         bare = [self._size(size, uses[_of(size)], base) for size in SIZES]
-        sizes = _with_looks(bare, uses, base, model)
+        request_ms = _request_ms(uses, [models[pack.name] for pack in self._packs[1:2]])
+        sizes = _with_looks(bare, uses, base, model, request_ms)
         change_ms, kept, written = self._changes()
-        sticks = self._sticks(base, sizes[0])
+        look_bytes = _look_bytes(uses, base, sizes[0])
+        alone = replace(base, memory_bytes=base.memory_bytes - model.memory_bytes)
+        sticks = self._sticks(alone, sizes[0], models, look_bytes)
         return Costs(
             machine=this_machine(),
             at=iso_utc(SystemClock().wall_ns()),
@@ -238,7 +249,8 @@ class _Calibration:
             base_cores=base.cores,
             base_bytes=base.memory_bytes - model.memory_bytes,
             rare_look_ms=_rare_look_ms(uses, base, sizes[0], model),
-            look_bytes=_look_bytes(uses, base, sizes[0]),
+            request_ms=request_ms,
+            look_bytes=look_bytes,
             sizes=sizes,
             sources={
                 key: _own_source(uses[key], base, trial, sizes)
@@ -276,6 +288,9 @@ class _Calibration:
                 f"{_UNLOOKED}\nrecording.enabled = true\nrecording.source = {json.dumps(stream)}",
             ),
         }
+        if len(self._packs) > 1:
+            both = replace(runs[_SMALL], what="looks with two models", packs=tuple(self._packs[:2]))
+            runs[_BOTH] = replace(both, is_one_camera=True)
         for size in SIZES:
             what = f"pictures of {size.width}x{size.height}"
             runs[_of(size)] = _Run(what, f"{self._film(size)}?loop=1", packs, _UNLOOKED)
@@ -361,8 +376,9 @@ class _Calibration:
             f"[inference]\ncpu_seats = 1\nedgetpu = {json.dumps(run.stick)}\n"
             + "".join(
                 f"[camera.{MEASURED}_{number}]\nsource = {json.dumps(run.source)}\n"
-                f"model = {json.dumps(str(pack.folder))}\nfps = {run.fps}\n{run.camera}\n"
-                for number, pack in enumerate(run.packs)
+                f"model = {json.dumps([str(pack.folder) for pack in packs])}\n"
+                f"fps = {run.fps}\n{run.camera}\n"
+                for number, packs in enumerate(run.cameras)
             )
         )
 
@@ -469,9 +485,23 @@ class _Calibration:
             decode_ms=max(0.0, like.decode_ms - _decoding_ms(film)) + drawn_ms,
         )
 
-    def _sticks(self, base: Use, source: SourceCosts) -> dict[str, dict[str, StickCosts]]:
-        """Return what models cost on sticks: on a service that looks at every frame with one."""
+    def _sticks(
+        self,
+        base: Use,
+        source: SourceCosts,
+        models: Mapping[str, ModelCosts],
+        look_bytes: float,
+    ) -> dict[str, dict[str, StickCosts]]:
+        """Return what models cost on sticks: on a service that looks at every frame with one.
+
+        Args:
+            base: A service that sees nothing and has no models.
+            source: Of the pictures.
+            models: What they cost without sticks.
+            look_bytes: Memory of a camera that is looked at.
+        """
         found: dict[str, dict[str, StickCosts]] = {}
+        camera_bytes = source.memory_bytes + look_bytes
         for place in (place.name for place in find_places()):
             for pack in self._packs:
                 if pack.edgetpu is None:
@@ -480,9 +510,16 @@ class _Calibration:
                 if not use.is_of_sticks:
                     self._progress(f"{place} is left out: it has answered too little")
                     continue
-                found.setdefault(place, {})[pack.name] = _stick_costs(use, base, source)
+                costs = _stick_costs(use, base, source)
+                grown = use.memory_bytes - base.memory_bytes - camera_bytes
+                grown -= models[pack.name].memory_bytes
+                found.setdefault(place, {})[pack.name] = replace(
+                    costs, memory_bytes=max(0.0, grown)
+                )
             if len(found.get(place, ())) > 1:
-                found[place] = self._with_changes(place, found[place])
+                bare_bytes = base.memory_bytes + len(found[place]) * camera_bytes
+                bare_bytes += sum(models[name].memory_bytes for name in found[place])
+                found[place] = self._with_changes(place, found[place], bare_bytes)
         return found
 
     def _use_on_stick(self, what: str, place: str, *packs: ModelPack) -> Use:
@@ -490,13 +527,38 @@ class _Calibration:
         film = f"{self._film(SIZES[0])}?loop=1"
         return self._use(_Run(what, film, packs, _GATELESS, stick=place))
 
-    def _with_changes(self, place: str, alone: Mapping[str, StickCosts]) -> dict[str, StickCosts]:
-        """Add what it takes when models share a stick: each looks at every frame of a camera."""
+    def _with_changes(
+        self, place: str, alone: Mapping[str, StickCosts], bare_bytes: float
+    ) -> dict[str, StickCosts]:
+        """Add what it takes when models share a stick: each looks at every frame of a camera.
+
+        Args:
+            place: Of the stick.
+            alone: What each model costs there by itself.
+            bare_bytes: Memory of the service with these cameras and models, without the stick.
+        """
         packs = [pack for pack in self._packs if pack.name in alone]
         use = self._use_on_stick(f"{len(alone)} models on {place}", place, *packs)
         usual_ms = fmean(one.service_ms for one in alone.values())
         change_ms = change_ms_of(use.pieces, usual_ms)
-        return {name: replace(one, change_ms=change_ms) for name, one in alone.items()}
+        shared_bytes = shared_bytes_of(
+            [one.memory_bytes for one in alone.values()], use.memory_bytes - bare_bytes
+        )
+        return {
+            name: replace(one, change_ms=change_ms, shared_bytes=shared_bytes)
+            for name, one in alone.items()
+        }
+
+
+def shared_bytes_of(alone: Sequence[float], together: float) -> float:
+    """Return what models on a stick share of its child's memory.
+
+    Args:
+        alone: What the child takes with each of them.
+        together: What it takes with all.
+    """
+    shared = (sum(alone) - together) / (len(alone) - 1)
+    return min(max(0.0, shared), *alone)
 
 
 def least_of(uses: Sequence[Use]) -> Use:
@@ -559,11 +621,15 @@ def _own_source(
 
 
 def _with_looks(
-    bare: Sequence[SourceCosts], uses: Mapping[str, Use], base: Use, model: ModelCosts
+    bare: Sequence[SourceCosts],
+    uses: Mapping[str, Use],
+    base: Use,
+    model: ModelCosts,
+    request_ms: float,
 ) -> list[SourceCosts]:
     """Add what looks at pictures cost: it grows with them, for they are carried over."""
     ends = [
-        replace(one, look_ms=_look_ms(uses[key], base, one, model))
+        replace(one, look_ms=_look_ms(uses[key], base, one, model, request_ms))
         for key, one in ((_SMALL, bare[0]), (_LARGE, bare[-1]))
     ]
     return [
@@ -572,11 +638,23 @@ def _with_looks(
     ]
 
 
-def _look_ms(use: Use, base: Use, source: SourceCosts, model: ModelCosts) -> float:
-    """Return processor time of a look beyond its networks."""
+def _request_ms(uses: Mapping[str, Use], seconds: Iterable[ModelCosts]) -> float:
+    """Return what a second model that looks at the regions takes besides its network."""
+    one_ms, both_ms = (
+        use.cores * MS_PER_S / max(use.regions_per_s, 0.1)
+        for use in (uses[_SMALL], uses.get(_BOTH, uses[_SMALL]))
+    )
+    return max(0.0, both_ms - one_ms - sum(model.cpu_ms for model in seconds))
+
+
+def _look_ms(
+    use: Use, base: Use, source: SourceCosts, model: ModelCosts, request_ms: float
+) -> float:
+    """Return processor time of a look at one region beyond its network."""
     rest_ms = (use.cores - base.cores) * MS_PER_S
     rest_ms -= FPS * source.decode_ms + use.frames_per_s * source.frame_ms
     rest_ms -= use.regions_per_s * model.cpu_ms
+    rest_ms -= max(0.0, use.regions_per_s - use.looks_per_s) * request_ms
     return max(0.0, rest_ms / max(use.looks_per_s, 0.1))
 
 
@@ -609,15 +687,15 @@ def _stick_costs(use: Use, base: Use, source: SourceCosts) -> StickCosts:
     ms = (use.cores - base.cores) * MS_PER_S
     ms -= FPS * source.decode_ms + use.frames_per_s * source.frame_ms
     ms -= use.looks_per_s * source.look_ms
-    grown = use.memory_bytes - base.memory_bytes - source.memory_bytes
     # Known answers are among what it ran, and among what it took.
     cpu_ms = max(0.0, ms / use.stick_invokes_per_s)
-    return StickCosts(service_ms_of(use.pieces), cpu_ms, max(0.0, grown))
+    return StickCosts(service_ms_of(use.pieces), cpu_ms)
 
 
 # What the runs on the service are called.
 _BASE, _TOLD, _STREAM = "base", "told", "stream"
 _SMALL, _LARGE, _RARE = "looks", "looks at large pictures", "rare looks"
+_BOTH = "looks with two models"
 
 
 def _of(size: Size) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import exp
 from statistics import fmean
 
 from camera_app.bench.stick_load import (
@@ -24,6 +25,7 @@ from camera_app.bench.stick_load import (
 )
 from camera_app.config import CameraSettings, Config
 from camera_app.health.activity import EVERY_S, Activity
+from camera_app.store import SETTLE_DELAY_S
 
 COSTS_SCHEMA = 3
 SECONDS_A_DAY = 86_400.0
@@ -102,12 +104,14 @@ class StickCosts:
         cpu_ms: Processor time of the service and the stick's child meanwhile.
         memory_bytes: Of the stick's child, and what the service grows by.
         change_ms: What that takes longer where another model had the stick before.
+        shared_bytes: Of that memory, what models on the stick share.
     """
 
     service_ms: float
     cpu_ms: float
     memory_bytes: float = 0.0
     change_ms: float = 0.0
+    shared_bytes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,8 @@ class Costs:
         stream: A second one, for films.
         made: Pictures that are made up and need no decoding, from small to large.
         others_cores: Processor time a second of everything else while this was measured.
+        request_ms: Processor time of each region and model of a frame after the first, beyond its
+            network.
     """
 
     machine: Mapping[str, str]
@@ -187,6 +193,7 @@ class Costs:
     stream: StreamCosts = field(default_factory=StreamCosts)
     made: Sequence[SourceCosts] = ()
     others_cores: float = 0.0
+    request_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,8 +376,13 @@ def _kept_bytes_per_s(costs: Costs, cameras: Sequence[CameraLoad]) -> float:
 
 
 def _written_bytes_per_s(costs: Costs, config: Config, cameras: Sequence[CameraLoad]) -> float:
-    """Return what is written: whole pages, and each change twice where a broker is told of it."""
-    a_change = costs.change_written_bytes + _telling(costs, config).change_written_bytes
+    """Return what is written: whole pages, and each change twice where a broker is told of it.
+
+    That a broker has a change is written along with the next one, if that comes soon enough.
+    """
+    next_after = SETTLE_DELAY_S * sum(one.activity.changes_per_s for one in cameras)
+    settled = exp(-next_after) * _telling(costs, config).change_written_bytes
+    a_change = costs.change_written_bytes + settled
     how_busy = costs.note_written_bytes / EVERY_S if cameras else 0.0  # the service notes it down
     return how_busy + sum(
         one.activity.changes_per_s * a_change
@@ -423,6 +435,8 @@ class _Sum:
         source, looks = camera.source, self._looks(camera)
         cpu_ms = camera.source_fps * source.decode_ms + camera.fps * source.frame_ms
         cpu_ms += looks * source.look_ms + min(looks, 1 / RARE_EVERY_S) * self._costs.rare_look_ms
+        requests = looks * camera.activity.regions * len(camera.models)
+        cpu_ms += max(0.0, requests - looks) * self._costs.request_ms
         if camera.has_film_stream:
             cpu_ms += camera.source_fps * self._costs.stream.picture_ms
         return cpu_ms
@@ -489,9 +503,15 @@ class _Sum:
         """Return the memory of the sticks' children, for the models that they run."""
         names = {model for camera in cameras for model in camera.models}
         return sum(
-            max((one.memory_bytes for name, one in models.items() if name in names), default=0.0)
+            _child_bytes([one for name, one in models.items() if name in names])
             for models in self._sticks.values()
         )
+
+
+def _child_bytes(models: Sequence[StickCosts]) -> float:
+    """Return the memory of a stick's child that runs these models."""
+    shared = max((one.shared_bytes for one in models), default=0.0)
+    return shared + sum(one.memory_bytes - one.shared_bytes for one in models)
 
 
 def _memory(costs: Costs, config: Config, cameras: Sequence[CameraLoad], seats: int) -> float:

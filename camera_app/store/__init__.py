@@ -10,12 +10,13 @@ from camera_app.store.outbox import Outbox
 from camera_app.store.pages import LedgerPage, LedgerReader
 from camera_app.store.queries import CrossingRow, EventFilter, EventQueries, EventSummary
 from camera_app.store.retention import TRUSTED_FROM_NS
-from camera_app.store.writer import CommitListener
+from camera_app.store.writer import SETTLE_DELAY_S, CommitListener
 
 __all__ = [
     "DATABASE_NAME",
     "FILMS_FOLDER",
     "GAP_TYPE",
+    "SETTLE_DELAY_S",
     "TRUSTED_FROM_NS",
     "Commit",
     "CommitListener",

@@ -18,6 +18,7 @@ from camera_app.bench.calibration import (
     least_of,
     read_costs,
     service_ms_of,
+    shared_bytes_of,
     source_key,
     write_costs,
 )
@@ -98,6 +99,16 @@ def test_what_a_stick_takes_is_told_by_the_pieces_in_which_nobody_was_in_the_way
     assert service_ms_of(pieces) == pytest.approx(10.0)
     assert change_ms_of(pieces, usual_ms=8.0) == pytest.approx(6.0)
     assert change_ms_of([StickPiece(30.0, 3, 0)], usual_ms=8.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("together", "shared"),
+    [(45.0, 20.0), (90.0, 0.0), (20.0, 25.0)],  # no more than the smallest has
+)
+def test_what_models_on_a_stick_share_is_what_they_take_less_together(
+    together: float, shared: float
+) -> None:
+    assert shared_bytes_of([40.0, 25.0], together) == shared
 
 
 @pytest.mark.parametrize(

@@ -79,17 +79,18 @@ def test_a_closed_camera_costs_nothing_and_a_paused_one_no_looks() -> None:
 
 def test_a_connected_service_tells_and_settles_what_it_writes() -> None:
     """What a broker has taken is written a second time: it leaves the outbox."""
+    # Of two changes a second half a second apart, one is settled along with the next: e to the -1.
     telling = TellingCosts(0.002, 4e6, change_ms=2.0, change_written_bytes=8e3)
-    busy = Activity(0.0, 1.0, changes_per_s=0.5, stills_per_s=0.0)
+    busy = Activity(0.0, 1.0, changes_per_s=2.0, stills_per_s=0.0)
     costs = replace(COSTS, telling=telling)
     silent = config()
     told = silent.model_copy(update={"mqtt": silent.mqtt.model_copy(update={"enabled": True})})
     cameras = [load(silent.camera["front"], busy)]
     without, found = (estimate(costs, one, cameras, seats=1) for one in (silent, told))
-    assert found.cores - without.cores == pytest.approx(0.002 + 0.5 * 2.0 / 1000)
+    assert found.cores - without.cores == pytest.approx(0.002 + 2.0 * 2.0 / 1000)
     assert found.memory_bytes - without.memory_bytes == 4e6
     more = found.written_bytes_per_day - without.written_bytes_per_day
-    assert more == pytest.approx(86_400 * 0.5 * 8e3)
+    assert more == pytest.approx(86_400 * 2.0 * 8e3 * 0.3679, rel=1e-3)
 
 
 def test_what_is_written_comes_in_pages_and_is_more_than_what_is_kept() -> None:
@@ -125,6 +126,28 @@ def test_a_look_a_second_takes_more_than_one_of_ten() -> None:
     ]
     assert found[1] - found[0] == pytest.approx(0.2 * 4.0 / 1000)
     assert found[3] - found[2] == pytest.approx(1.0 * 4.0 / 1000)
+
+
+def test_each_model_and_region_after_the_first_is_a_request_of_its_own() -> None:
+    """A plan that took them for nothing but their networks was too low for faces."""
+    one, busy = config(), Activity(1.0, 1.5, 0.0, 0.0)
+    camera = load(one.camera["front"], busy, "person", "face")
+    without, found = (
+        estimate(costs, one, [camera], seats=1).cores
+        for costs in (COSTS, replace(COSTS, request_ms=0.5))
+    )
+    assert found - without == pytest.approx(10 * (1.5 * 2 - 1) * 0.5 / 1000)
+
+
+def test_two_models_on_a_stick_take_what_they_share_once() -> None:
+    stick = StickCosts(10.0, 0.5, memory_bytes=30e6, shared_bytes=20e6)
+    costs = replace(COSTS, sticks={"usb:1-1": {"person": stick, "face": stick}})
+    one, busy = config(), Activity(1.0, 1.0, 0.0, 0.0)
+    alone, both = (
+        estimate(costs, one, [load(one.camera["front"], busy, *models)], seats=1).memory_bytes
+        for models in (["person"], ["person", "face"])
+    )
+    assert both - alone == pytest.approx(10e6 + 5e6)  # on the stick, and on the processor
 
 
 def on_stick(*, service_ms: float, cpu_ms: float = 0.5) -> Costs:
