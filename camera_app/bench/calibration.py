@@ -220,6 +220,7 @@ class _Calibration:
         self._broker = broker
         self._packs = _packs_of(config)
         self._pack = self._packs[0]
+        self._second = next((pack for pack in self._packs if _may_join(pack, self._pack)), None)
         self._subject = _subject(self._packs)
         self._others_cores: list[float] = []
 
@@ -236,7 +237,8 @@ class _Calibration:
             )
         base, model = uses[_BASE], models[self._pack.name]
         bare = [self._size(size, uses[_of(size)], base) for size in SIZES]
-        request_ms = _request_ms(uses, [models[pack.name] for pack in self._packs[1:2]])
+        second = None if self._second is None else models[self._second.name]
+        request_ms = 0.0 if second is None else _request_ms(uses, second)
         sizes = _with_looks(bare, uses, base, model, request_ms)
         change_ms, kept, written = self._changes()
         look_bytes = _look_bytes(uses, base, sizes[0])
@@ -288,9 +290,9 @@ class _Calibration:
                 f"{_UNLOOKED}\nrecording.enabled = true\nrecording.source = {json.dumps(stream)}",
             ),
         }
-        if len(self._packs) > 1:
-            both = replace(runs[_SMALL], what="looks with two models", packs=tuple(self._packs[:2]))
-            runs[_BOTH] = replace(both, is_one_camera=True)
+        if self._second is not None:
+            both = replace(runs[_SMALL], packs=(self._pack, self._second), is_one_camera=True)
+            runs[_BOTH] = replace(both, what="looks with two models")
         for size in SIZES:
             what = f"pictures of {size.width}x{size.height}"
             runs[_of(size)] = _Run(what, f"{self._film(size)}?loop=1", packs, _UNLOOKED)
@@ -638,13 +640,12 @@ def _with_looks(
     ]
 
 
-def _request_ms(uses: Mapping[str, Use], seconds: Iterable[ModelCosts]) -> float:
+def _request_ms(uses: Mapping[str, Use], second: ModelCosts) -> float:
     """Return what a second model that looks at the regions takes besides its network."""
     one_ms, both_ms = (
-        use.cores * MS_PER_S / max(use.regions_per_s, 0.1)
-        for use in (uses[_SMALL], uses.get(_BOTH, uses[_SMALL]))
+        use.cores * MS_PER_S / max(use.regions_per_s, 0.1) for use in (uses[_SMALL], uses[_BOTH])
     )
-    return max(0.0, both_ms - one_ms - sum(model.cpu_ms for model in seconds))
+    return max(0.0, both_ms - one_ms - second.cpu_ms)
 
 
 def _look_ms(
@@ -722,6 +723,11 @@ def _packs_of(config: Config | None) -> list[ModelPack]:
     if not packs:
         raise UsageError("there is no model to measure with")
     return list(packs.values())
+
+
+def _may_join(pack: ModelPack, other: ModelPack) -> bool:
+    """Whether a camera may have both: they find different things."""
+    return not set(pack.labels) & set(other.labels)
 
 
 def _subject(packs: Iterable[ModelPack]) -> Pixels:

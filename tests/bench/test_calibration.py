@@ -221,7 +221,7 @@ def test_costs_are_measured_kept_and_planned_with(
     monkeypatch.setattr("camera_app.bench.calibration.LOOK_SPANS", 1)
     monkeypatch.setattr("camera_app.bench.calibration.ROUNDS", 1)
     monkeypatch.setattr("camera_app.bench.measured.SETTLE_S", 0.2)
-    monkeypatch.setattr("camera_app.bench.calibration.USUAL_MODELS", ())
+    monkeypatch.setattr("camera_app.bench.calibration.USUAL_MODELS", ("person_large", "face"))
     file = tmp_path / "camera.toml"
     file.write_text(
         f'mqtt.enabled = false\n[data]\nfolder = "{tmp_path / "data"}"\n'
@@ -234,7 +234,8 @@ def test_costs_are_measured_kept_and_planned_with(
         to = broker.host, broker.port
         costs = calibrate(config, span_s=0.5, progress=told.append, broker=to)
     assert [(one.width, one.height) for one in costs.sizes] == [(320, 240), (480, 360)]
-    assert set(costs.models) == {"person_small"}
+    assert set(costs.models) == {"person_small", "person_large", "face"}
+    assert "looks with two models (1 of 1)" in told  # of which two find people
     own = costs.sources[source_key(config.camera["front"])]
     assert (own.width, own.height, own.codec) == (320, 240, "h264")
     assert own.fps == pytest.approx(10.0, rel=0.2)

@@ -22,7 +22,7 @@ def trial(foreseen: Estimate, *cores: float) -> Trial:
 
 
 def test_the_middle_round_is_compared_and_each_figure_with_its_own() -> None:
-    rows = {row.what: row for row in trial(FORESEEN, 0.08, 0.5, 0.07).rows}
+    rows = {row.what: row for row in trial(FORESEEN, 0.5, 0.08, 0.07).rows}
     assert rows["processor, cores"].measured == pytest.approx(0.10)
     assert rows["processor, cores"].off_by == "+10%"
     assert rows["memory, MB"].measured == pytest.approx(90.0)
