@@ -29,6 +29,7 @@ from camera_app.capture.synthetic import Scene
 from camera_app.config import CameraSettings, Config
 from camera_app.errors import CameraAppError, ModelError
 from camera_app.health.activity import Activity, read_activities
+from camera_app.inference.edgetpu import find_places
 from camera_app.media import nearest, used_bytes
 from camera_app.scheduling import CpuSeats
 from camera_app.values import Size
@@ -75,7 +76,12 @@ def forecast(config: Config, costs: Costs, stated: Mapping[str, float]) -> Forec
     seats = CpuSeats({}, config.inference.cpu_seats).seats
     found = estimate(costs, config, loads, seats)
     room = Room(float(available_memory_bytes()), _disk_bytes(config.data.folder))
-    told = [*warnings(costs, found), *_of_the_machine(costs), *_of_films(config)]
+    told = [
+        *warnings(costs, found),
+        *_of_the_machine(costs),
+        *_of_sticks(costs, config),
+        *_of_films(config),
+    ]
     return Forecast(found, loads, tuple(refusals(costs, config, found, room)), tuple(told))
 
 
@@ -174,6 +180,22 @@ def _of_the_machine(costs: Costs) -> list[str]:
     return [
         f"the costs were measured with another {' and '.join(other)}: "
         "`camera-app bench --calibrate` measures anew"
+    ]
+
+
+def _of_sticks(costs: Costs, config: Config) -> list[str]:
+    """Return what is to be known of sticks that models could run on, and whose costs are not."""
+    cameras = [camera for camera in config.camera.values() if camera.enabled]
+    packs = [pack for camera in cameras for pack in models_of(config, camera).packs]
+    if not any(pack.edgetpu for pack in packs):
+        return []
+    wanted = config.inference.edgetpu
+    return [
+        f"Edge TPU {place.name} is there, and no costs of it are known: the plan does without it. "
+        "Where it was left out of the costs because it answered too little, the processor is "
+        "quicker than it"
+        for place in find_places()
+        if place.name not in costs.sticks and (wanted == ("auto",) or place.name in wanted)
     ]
 
 

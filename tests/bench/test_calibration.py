@@ -22,9 +22,11 @@ from camera_app.bench.calibration import (
     source_key,
     write_costs,
 )
+from camera_app.bench.costs import ModelCosts
 from camera_app.bench.film_server import FilmServer
 from camera_app.bench.films import FPS, write_film
 from camera_app.bench.measured import MeasuredService, StickPiece, Use
+from camera_app.bench.planning import forecast
 from camera_app.bench.processes import cpu_s_of, pss_bytes
 from camera_app.capture import ClipReader
 from camera_app.capture.address import parse_address
@@ -38,6 +40,7 @@ from camera_app.inference.known_answers import known_picture
 from camera_app.kernel import tree
 from camera_app.models import TRUSTED_VARIABLE, PrivateKey, find_pack
 from camera_app.values import Size
+from tests.bench.test_costs import COSTS
 from tests.waiting import wait_until
 from tools.edgetpu_sim.build import compiler
 from tools.edgetpu_sim.packs import make_blank_pack
@@ -207,6 +210,21 @@ def test_what_a_stick_does_is_counted_with_known_answers_and_changes(
     assert use.duty * 1000 > least_ms
     assert sum(piece.invokes for piece in use.pieces) > 0
     assert STICK_MS < service_ms_of(use.pieces) < STICK_MS + 2 * CHANGE_MS
+
+
+def test_a_plan_says_that_it_does_without_a_stick_of_which_no_costs_are_known(
+    tmp_path: Path, stick_packs: list[Path]
+) -> None:
+    pack = find_pack(str(stick_packs[0]))
+    costs = replace(COSTS, models={pack.name: ModelCosts(pack.digest, 3.0, 1e6)}, made=COSTS.sizes)
+    head = f'[data]\nfolder = "{tmp_path}"\n[inference]\nedgetpu = '
+    camera = f'\n[camera.front]\nsource = "synthetic:"\nmodel = "{pack.folder}"\n'
+    with_stick, without = (
+        [note for note in forecast(parse_config(text), costs, {}).warnings if "Edge TPU" in note]
+        for text in (f'{head}"auto"{camera}', f'{head}"off"{camera}')
+    )
+    assert ["no costs of it are known" in note for note in with_stick] == [True]
+    assert without == []
 
 
 def test_costs_are_measured_kept_and_planned_with(
