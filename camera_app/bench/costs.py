@@ -606,10 +606,18 @@ def warnings(costs: Costs, found: Estimate) -> list[str]:
 
 
 def _wide_duties(found: Estimate) -> Iterable[str]:
-    for place, (least, most) in found.duty_between.items():
-        if most - least > WIDE_SHARE * found.duty[place]:
-            yield (
-                f"Edge TPU {place} may be busy between {least:.0%} and {most:.0%} of its time: the "
-                "processor answers what would wait for the stick for too long, and how much that "
-                "is depends on whether pictures of several cameras come at the same moments"
-            )
+    for place, (least, most) in wide_duties(found).items():
+        yield (
+            f"Edge TPU {place} may be busy between {least:.0%} and {most:.0%} of its time: the "
+            "processor answers what would wait for the stick for too long, and how much that "
+            "is depends on whether pictures of several cameras come at the same moments"
+        )
+
+
+def wide_duties(found: Estimate) -> Mapping[str, tuple[float, float]]:
+    """Return between what figures each Edge TPU's duty is foreseen, by place, where that is far."""
+    return {
+        place: (least, most)
+        for place, (least, most) in found.duty_between.items()
+        if most - least > WIDE_SHARE * found.duty[place]
+    }

@@ -125,6 +125,11 @@ class StickWork:
         return self.per_s * self.takes_ms / MS_PER_S
 
     @property
+    def unchanged(self) -> float:
+        """The same if it never had to change weights."""
+        return self.per_s * self.stick_ms / MS_PER_S
+
+    @property
     def takes_ms(self) -> float:
         return self.stick_ms + self.change_ms
 
@@ -188,7 +193,8 @@ class StickShare:
 
     Attributes:
         duty: Share of its time in which it is busy.
-        least: The same where all cameras' pictures come at the same moments.
+        least: The same where all cameras' pictures come at the same moments: the stick has those
+            of one camera, and keeps its weights.
         most: The same where none of them do.
         taken_per_s: Regions a second that it answers, by model.
     """
@@ -244,10 +250,11 @@ def _tries(slow: Iterable[StickWork]) -> float:
 def _bounds(work: Iterable[StickWork], crowd: Crowd, besides: float) -> tuple[float, float]:
     least = most = besides
     for one in work:
-        tries, busy = _tries([one]), one.busy * _first_share(one, crowd)
+        first_share = _first_share(one, crowd)
+        tries, busy = _tries([one]), one.busy * first_share
         most += tries if one.is_slow(1 / UNSURE_FACTOR) else busy
         if one.is_slow(UNSURE_FACTOR):
             least += tries
         else:
-            least += busy * (crowd.first_share if one.lost_if_busy else 1.0)
+            least += one.unchanged * first_share * crowd.first_share if one.lost_if_busy else busy
     return least, most

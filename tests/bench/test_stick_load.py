@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from camera_app.bench.stick_load import (
@@ -93,6 +95,12 @@ def test_a_quick_processor_answers_what_finds_the_stick_busy_with_another_camera
     assert share.duty == pytest.approx(0.2 / (1 + 0.2 / 2))
     assert share.taken_per_s["person"] == pytest.approx(share.duty / 0.010)
     assert (share.least, share.most) == pytest.approx((0.1, 0.2))
+
+
+def test_a_stick_that_has_one_camera_alone_never_changes_weights() -> None:
+    one = replace(work(cpu_ms=8.0)["person"], change_ms=5.0)
+    share = share_of_stick({"person": one}, TWO, 0.0, 0.95)
+    assert (share.least, share.most) == pytest.approx((0.1, 0.3))
 
 
 def test_one_camera_never_finds_the_stick_busy_with_its_own_frame() -> None:

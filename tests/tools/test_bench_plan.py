@@ -39,6 +39,16 @@ def test_with_an_edge_tpu_its_time_is_compared_and_no_disk_on_which_nothing_is_w
     assert rows[-1].off_by == "+20%"
 
 
+def test_of_a_range_the_end_counts_that_is_nearest() -> None:
+    wide = replace(FORESEEN, duty={"usb:1-1": 0.4}, duty_between={"usb:1-1": (0.33, 0.5)})
+    row = trial(wide, 0.08).rows[-1]
+    assert (row.told, row.off_by, row.is_near) == ("0.33 to 0.5", "+10%", True)
+    assert Row("Edge TPU, busy", 0.2, 0.3, most=0.5).off_by == "+0%"
+    assert Row("Edge TPU, busy", 0.1, 0.3, most=0.2).off_by == "-33%"
+    narrow = replace(wide, duty_between={"usb:1-1": (0.39, 0.41)})
+    assert trial(narrow, 0.08).rows[-1].off_by == "+33%"
+
+
 def test_less_than_one_event_in_a_measurement_is_chance() -> None:
     assert Row("written a day, MB", 0.4, 9.0, least=10.0).is_near
     assert Row("written a day, MB", 0.4, 9.0, least=10.0).off_by == "-"
