@@ -10,30 +10,6 @@ from pathlib import Path
 from camera_app.clock import ManualClock, nanoseconds
 from camera_app.memory import GIVE_BACK_EVERY_S, MemoryKeeper
 
-# Threads that take and keep memory in pieces too small to be mapped one by one.
-THREADS = """
-import ctypes, sys, threading
-from camera_app.memory import share_one_heap
-
-if sys.argv[1] == "shared":
-    share_one_heap()
-libc = ctypes.CDLL(None)
-libc.malloc.restype = ctypes.c_void_p
-both = threading.Barrier(4)
-
-def take():
-    both.wait()
-    kept.extend(libc.malloc(60_000) for _ in range(100))
-    both.wait()
-
-kept = []
-threads = [threading.Thread(target=take) for _ in range(4)]
-[thread.start() for thread in threads]
-[thread.join() for thread in threads]
-(heap,) = [line.split()[0] for line in open("/proc/self/maps") if "[heap]" in line]
-begins, ends = (int(edge, 16) for edge in heap.split("-"))
-print(sum(not begins <= piece < ends for piece in kept))
-"""
 PIECES = """
 import ctypes
 from pathlib import Path
@@ -62,11 +38,6 @@ def told(code: str, *words: str) -> int:
     called = [sys.executable, "-c", code, *words]
     environment = {**os.environ, "PYTHONPATH": root}
     return int(subprocess.check_output(called, env=environment, text=True, timeout=60))
-
-
-def test_threads_take_memory_from_one_heap() -> None:
-    assert told(THREADS, "each its own") > 0
-    assert told(THREADS, "shared") == 0
 
 
 def test_what_is_free_goes_back_to_the_system() -> None:

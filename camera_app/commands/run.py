@@ -15,7 +15,7 @@ from camera_app.config import load_config
 from camera_app.errors import CommandRefused, ConfigError
 from camera_app.health import Notifier
 from camera_app.logs import begin_logging
-from camera_app.memory import give_back_what_is_free, share_one_heap
+from camera_app.memory import give_back_what_is_free
 from camera_app.roster import ROSTER
 from camera_app.service import Service
 
@@ -67,7 +67,6 @@ def configure(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal comes; begin anew, with the file as it is then, where that is asked."""
     os.umask(os.umask(PRIVATE) | PRIVATE)  # a stricter one stays
-    share_one_heap()
     wishes: _Wishes = SimpleQueue()
 
     def restart() -> None:

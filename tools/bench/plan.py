@@ -373,8 +373,7 @@ def _table(trials: list[Trial]) -> list[str]:
     ]
     for trial in trials:
         lines += [
-            f"| {trial.name} | {row.what} | {row.told} | {row.measured:.3g} "
-            f"| {row.off_by} |"
+            f"| {trial.name} | {row.what} | {row.told} | {row.measured:.3g} | {row.off_by} |"
             for row in trial.rows
         ]
     return lines
