@@ -31,7 +31,9 @@ def test_the_cpu_and_a_stick_are_measured_alone_and_together(
     assert set(figures["alone_per_s"]) == {"cpu", "usb:9-1"}
     assert min(figures["alone_per_s"].values()) > 0
     (one,) = figures["rounds"]
-    assert min(one["share_by_device"].values()) > 0
+    # On a busy machine the policy may well leave all of a third of a second to the quick stick.
+    assert set(one["share_by_device"]) == {"cpu", "usb:9-1"}
+    assert one["share_by_device"]["usb:9-1"] > 0
     assert figures["parent_ms"] > 0
     assert figures["ratio"] > 0
 
