@@ -29,7 +29,6 @@ KEY_EVERY_S = 2.0
 # delay: a picture is a piece at once, and nothing is held back when a film ends.
 OPTIONS = {"preset": "superfast", "tune": "zerolatency", "crf": "26"}
 JOIN_LIMIT_S = 2.0
-# Live frames come first: films are made with what they leave.
 
 # FFmpeg's numbers, from libavutil/pixfmt.h.
 _RANGE_LIMITED, _RANGE_FULL = 1, 2
@@ -113,7 +112,7 @@ class EncoderThread:
         self._thread.join(JOIN_LIMIT_S)
 
     def _run(self) -> None:
-        stand_back()
+        stand_back()  # live frames come first: films are made with what they leave
         while True:
             try:
                 offered = self._box.take()

@@ -191,12 +191,16 @@ def test_the_service_leaves_to_its_children_what_only_they_use(
     service: Service, broker: Mosquitto, subscriber: Subscriber
 ) -> None:
     """Each library costs memory in each process that has it."""
-    service.configure(broker.port)
-    service.start()
-    subscriber.wait_for(lambda topic, _: topic == "porch/event")
+    run_until_an_event(service, broker, subscriber)
     (child,) = set(tree(service.pid)) - {service.pid}
     assert ("/av.libs/" in mapped(child), "/av.libs/" in mapped(service.pid)) == (True, False)
     assert ("litert" in mapped(child), "litert" in mapped(service.pid)) == (False, True)
+
+
+def run_until_an_event(service: Service, broker: Mosquitto, subscriber: Subscriber) -> None:
+    service.configure(broker.port)
+    service.start()
+    subscriber.wait_for(lambda topic, _: topic == "porch/event")
 
 
 def mapped(pid: int) -> str:
@@ -208,9 +212,7 @@ def mapped(pid: int) -> str:
 def test_what_a_killed_service_left_open_is_ended_by_the_next(
     service: Service, broker: Mosquitto, subscriber: Subscriber
 ) -> None:
-    service.configure(broker.port)
-    service.start()
-    subscriber.wait_for(lambda topic, _: topic == "porch/event")
+    run_until_an_event(service, broker, subscriber)
     service.end(signal.SIGKILL)
     subscriber.wait_for(lambda topic, payload: (topic, payload) == ("availability", b"offline"))
     first = str(subscriber.ledger()[0]["event_id"])
